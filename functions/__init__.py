@@ -1,0 +1,1 @@
+"""The Cloud Functions shell. `main.py` holds the entry points and nothing else."""

@@ -1,0 +1,105 @@
+"""What the engine decides, as it travels over the sends topic, and the closed lists of how it can end.
+
+A decision is self-contained: the mailer needs it, the person's profile and consent, and nothing else.
+"""
+
+import hashlib
+from datetime import datetime
+from typing import Literal, get_args
+
+import msgspec
+
+SCHEMA = "tidings.decision.v1"
+"""The Pub/Sub attribute `schema` of every decision."""
+
+Reason = Literal[
+    "missing_address",  # nobody to write to: no profile, no email trait, or one that is no address
+    "no_consent",  # marketing, and the person never agreed
+    "opted_out",  # the person agreed once and has withdrawn
+    "suppressed_address",  # the address bounced for good or complained
+    "frequency_capped",
+    "quiet_hours_missed",
+    "exited",
+    "duplicate",
+    "holdout",
+    "rule_paused",
+    "erased",
+    "render_failed",
+]
+"""Why a decision did not become an email. One closed list, so that it can be counted and explained."""
+REASONS: tuple[str, ...] = get_args(Reason)
+
+Outcome = Literal["send", "shadow", "suppressed"]
+MailKind = Literal["marketing", "transactional"]
+
+
+class Trigger(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """One of the events behind a decision, with what a template may want to show of it."""
+
+    name: str
+    timestamp: datetime
+    properties: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """One rule decided something for one person.
+
+    Attributes:
+        send_id: derived from content, see `send_id()`; ledger key, Message-ID and idempotency key.
+        person: `u:<userId>` or `a:<anonymousId>`.
+        entry_key: the value that keeps episodes apart (a cart id), or empty.
+        episode: the name of this run of the rule, derived from the event that began it.
+        outcome: `send`; `shadow` (record it, never send it); or `suppressed`, with `reason`.
+        due_at: the instant, in event time, at which the rule's condition became true.
+        decided_at: the instant the engine was told it is: receipt of the event, or the watermark of the timer.
+        evidence: the messageIds that caused it, oldest first.
+        event: the event that a template shows first (the completing one, or the latest anchor).
+        events: all the events that the rule kept for the template, oldest first.
+    """
+
+    send_id: str
+    rule_id: str
+    rule_version: str
+    person: str
+    episode: str
+    template: str
+    due_at: datetime
+    decided_at: datetime
+    evidence: tuple[str, ...]
+    event: Trigger
+    events: tuple[Trigger, ...] = ()
+    entry_key: str = ""
+    step: int = 0
+    kind: MailKind = "marketing"
+    category: str = ""
+    outcome: Outcome = "send"
+    reason: Reason | None = None
+
+
+def send_id(rule_id: str, rule_version: str, person: str, entry_key: str, episode: str, step: int) -> str:
+    """The identity of one send: the same content gives the same id in every run, replay and retry.
+
+    Returns 32 hexadecimal characters (128 bits of BLAKE2b over the length-prefixed parts).
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for part in (rule_id, rule_version, person, entry_key, episode, str(step)):
+        raw = part.encode()
+        digest.update(len(raw).to_bytes(4, "big") + raw)
+    return digest.hexdigest()
+
+
+_decoder = msgspec.json.Decoder(Decision)
+
+
+def decode(data: bytes) -> Decision:
+    """Read a decision from the wire.
+
+    Raises:
+        msgspec.DecodeError, UnicodeDecodeError, RecursionError: it is not one of ours.
+    """
+    return _decoder.decode(data)
+
+
+def encode(decision: Decision) -> bytes:
+    """The wire form of a decision, one line of JSON."""
+    return msgspec.json.encode(decision)

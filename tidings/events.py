@@ -1,0 +1,129 @@
+"""The event: one thing that one person did, as it travels over the events topic.
+
+The wire form is one JSON object with Segment's field names in camelCase. `properties`, `traits` and `context`
+stay undecoded bytes until a rule asks for them, because most rules look at the name alone.
+Source of the fields: https://segment.com/docs/connections/spec/common/
+"""
+
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, Literal, get_args
+
+import msgspec
+
+from tidings.errors import InvalidEventError
+
+EventType = Literal["track", "identify", "page", "screen", "group", "alias"]
+EVENT_TYPES: tuple[str, ...] = get_args(EventType)
+SCHEMA = "tidings.event.v1"
+"""The Pub/Sub attribute `schema` of every event; another value is not ours."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NOTHING = msgspec.Raw(b"{}")
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, dict=True):
+    """One event, after the front door has checked it and corrected its clock.
+
+    Attributes:
+        message_id: the sender's dedupe key, at most 100 characters.
+        type: Segment's call.
+        user_id / anonymous_id: at least one is there and not empty.
+        previous_id: for `alias`, the id that joins `user_id`.
+        event: the name of a `track`; `name`: that of a `page` or `screen`.
+        properties / traits / context: JSON objects, still encoded.
+        timestamp: when it happened, by the server's clock (skew corrected, never after `received_at`).
+        received_at: when the front door took it.
+    """
+
+    message_id: str
+    type: EventType
+    timestamp: datetime
+    received_at: datetime
+    user_id: str | None = None
+    anonymous_id: str | None = None
+    previous_id: str | None = None
+    group_id: str | None = None
+    event: str | None = None
+    name: str | None = None
+    category: str | None = None
+    properties: msgspec.Raw = _NOTHING
+    traits: msgspec.Raw = _NOTHING
+    context: msgspec.Raw = _NOTHING
+    integrations: msgspec.Raw = _NOTHING
+    original_timestamp: datetime | None = None
+    sent_at: datetime | None = None
+    channel: str | None = None
+    version: str | None = None
+
+    @property
+    def person(self) -> str:
+        """The key of the person: `u:<userId>`, or `a:<anonymousId>` before they are known."""
+        return f"u:{self.user_id}" if self.user_id else f"a:{self.anonymous_id}"
+
+    @property
+    def label(self) -> str:
+        """What the event is called: the name of a track, page or screen, and otherwise its type."""
+        return self.event or self.name or self.type
+
+    @cached_property
+    def at(self) -> int:
+        """`timestamp` in milliseconds since 1970 UTC, the unit of time inside the engine."""
+        return millis(self.timestamp)
+
+    @cached_property
+    def objects(self) -> dict[str, dict[str, Any]]:
+        """`properties`, `traits` and `context`, decoded once, when somebody first asks."""
+        return {
+            "properties": _object(self.properties),
+            "traits": _object(self.traits),
+            "context": _object(self.context),
+        }
+
+
+def _object(raw: msgspec.Raw) -> dict[str, Any]:
+    value = msgspec.json.decode(raw)
+    return value if isinstance(value, dict) else {}
+
+
+def millis(instant: datetime) -> int:
+    """Whole milliseconds since 1970 UTC, rounded down. Exact: no floating point is involved."""
+    delta = instant - _EPOCH
+    return (delta.days * 86_400 + delta.seconds) * 1000 + delta.microseconds // 1000
+
+
+def instant(ms: int) -> datetime:
+    """The inverse of `millis`."""
+    seconds, rest = divmod(ms, 1000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest * 1000)
+
+
+_decoder = msgspec.json.Decoder(Event)
+
+
+def decode(data: bytes) -> Event:
+    """Read one event from the wire.
+
+    Raises:
+        InvalidEventError: `unreadable` (not JSON), `not_an_event` (JSON of another shape), `no_person` (neither
+            userId nor anonymousId), `no_timezone`, `not_an_object` (properties, traits or context).
+    """
+    try:
+        event = _decoder.decode(data)
+    except msgspec.ValidationError as error:
+        raise InvalidEventError("not_an_event", str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidEventError("unreadable", f"not JSON: {type(error).__name__}") from None
+    if not (event.user_id or event.anonymous_id):
+        raise InvalidEventError("no_person", "neither userId nor anonymousId is there")
+    if event.timestamp.tzinfo is None or event.received_at.tzinfo is None:
+        raise InvalidEventError("no_timezone", "timestamp and receivedAt need an offset")
+    for field in ("properties", "traits", "context"):
+        if not bytes(getattr(event, field)).lstrip().startswith(b"{"):
+            raise InvalidEventError("not_an_object", f"{field} must be a JSON object")
+    return event
+
+
+def encode(event: Event) -> bytes:
+    """The wire form of an event, one line of JSON."""
+    return msgspec.json.encode(event)

@@ -1,0 +1,1 @@
+"""Runs everything on one machine: the embedded Pub/Sub, the functions, the pipeline, a mail catcher and a shop."""

@@ -1,0 +1,188 @@
+"""What is kept about people, rules and sends: the records, and the one protocol that both stores speak.
+
+`tidings.adapters.sqlite_store` is the embedded default, `tidings.adapters.firestore_store` is production.
+The same contract suite (`tests/contracts/`) runs on both. Time is an argument; nothing here reads a clock.
+Every method may raise `StoreError`, which means "try again later".
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from tidings.decisions import Decision, Reason
+
+
+class Profile(msgspec.Struct, kw_only=True):
+    """What is known of one person. `trait_times` says how new each trait is, so that order cannot matter."""
+
+    person: str
+    traits: dict[str, Any] = {}
+    trait_times: dict[str, datetime] = {}
+    first_seen: datetime | None = None
+    last_seen: datetime | None = None
+
+
+class ProfileUpdate(msgspec.Struct, frozen=True, kw_only=True):
+    """Traits that one event brought. A trait is taken only when `at` is not older than what is stored."""
+
+    person: str
+    at: datetime
+    traits: dict[str, Any] = {}
+
+
+class ConsentRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the append-only proof of consent (GDPR article 7(1)): who, what, when, from where, which words.
+
+    Attributes:
+        record_id: derived from content (a messageId, or a send id and action), so that writing twice is writing once.
+        category: what was agreed to or withdrawn: a category of mail, or `marketing` for all of it.
+        given: True for agreed, False for withdrawn.
+        source: `event`, `one_click`, `preferences_page`, `import`, ...
+        words: the text the person was shown.
+    """
+
+    record_id: str
+    person: str
+    category: str
+    given: bool
+    at: datetime
+    source: str
+    words: str = ""
+
+
+class Claim(Enum):
+    """The answer to "may I work on this send?"."""
+
+    GRANTED = "granted"
+    """It is yours until the lease ends."""
+    HELD = "held"
+    """Another worker holds the lease: come back later."""
+    DONE = "done"
+    """It has ended already: this is a duplicate."""
+    UNKNOWN = "unknown"
+    """A worker vanished between handing the mail over and recording the answer: it may have gone out."""
+
+
+LedgerStatus = Literal["claimed", "handing_over", "sent", "suppressed", "shadow", "dead_lettered"]
+FinalStatus = Literal["sent", "suppressed", "shadow", "dead_lettered"]
+
+
+class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """How one decision ended, or how far it has come. One entry a send id, for ever one."""
+
+    send_id: str
+    status: LedgerStatus
+    decision: Decision
+    updated_at: datetime
+    lease_until: datetime
+    attempts: int = 1
+    reason: Reason | None = None
+    detail: str = ""
+
+
+class RuleRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule as its author left it, beside what the system says of it.
+
+    Attributes:
+        document: the rule document, exactly as edited. It may be invalid.
+        last_good: the newest version that was valid; it is the one that runs while `document` is not.
+        report: `{"valid": bool, "version": str, "faults": [{"path", "value", "reason"}], "checked_at": str}`.
+    """
+
+    rule_id: str
+    document: dict[str, Any]
+    last_good: dict[str, Any] | None = None
+    report: dict[str, Any] | None = None
+
+
+class Activity(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of what a person did, or of what was decided for them, for the support agent's feed.
+
+    Attributes:
+        activity_id: derived from content; writing twice is writing once.
+        kind: `event` or `decision`.
+        label: the event's name, or the rule's id.
+        detail: small, plain and free of addresses.
+    """
+
+    activity_id: str
+    person: str
+    at: datetime
+    kind: Literal["event", "decision"]
+    label: str
+    detail: dict[str, Any] = {}
+
+
+class Store(Protocol):
+    """The one door to what is kept."""
+
+    def profile(self, person: str) -> Profile | None:
+        """The profile, or None when this person was never heard of."""
+
+    def update_profiles(self, updates: Sequence[ProfileUpdate]) -> None:
+        """Merge traits, each by its own time; atomic for one person. Order of calls does not change the result.
+
+        `first_seen` and `last_seen` become the earliest and latest `at`. A trait of value None is stored as None.
+        Equal times: the greater JSON encoding wins, so that order cannot matter.
+        """
+
+    def record_consent(self, records: Sequence[ConsentRecord]) -> None:
+        """Append; a record id that is there already is left as it is."""
+
+    def consent(self, person: str) -> list[ConsentRecord]:
+        """Every record of the person, oldest first (by `at`, then `record_id`)."""
+
+    def suppress(self, address_digest: str, reason: str, at: datetime) -> None:
+        """Never mail this address again. The digest is `tidings.consent.address_digest`, never the address."""
+
+    def is_suppressed(self, address_digest: str) -> bool:
+        """Whether the address is on the suppression list."""
+
+    def claim(self, decision: Decision, now: datetime, lease: timedelta) -> Claim:
+        """Take a decision for `lease`, atomically, in the ledger.
+
+        No entry: create one as `claimed`, GRANTED. A final entry: DONE. `claimed`: HELD while
+        `now < lease_until`, and after it taken over (attempts + 1), GRANTED. `handing_over`: HELD while
+        `now < lease_until`, UNKNOWN after it (and the lease is renewed, so that only one caller hears it).
+        """
+
+    def release(self, send_id: str, now: datetime) -> None:
+        """Give a `claimed` or `handing_over` entry back after a temporary failure: `claimed`, its lease over."""
+
+    def hand_over(self, send_id: str, now: datetime) -> None:
+        """Mark that the mail is about to leave: from here on a crash is ambiguous."""
+
+    def finish(
+        self, send_id: str, status: FinalStatus, now: datetime, reason: Reason | None = None, detail: str = ""
+    ) -> None:
+        """Record how it ended. Finishing an ended entry again leaves the first ending as it is."""
+
+    def ledger_entry(self, send_id: str) -> LedgerEntry | None:
+        """The entry, or None."""
+
+    def ledger(self, person: str | None = None, limit: int = 1000) -> list[LedgerEntry]:
+        """Entries, newest `updated_at` first, of one person or of all."""
+
+    def rules(self) -> list[RuleRecord]:
+        """Every rule, ordered by id. Cheap enough to call every few seconds."""
+
+    def put_rule(self, rule_id: str, document: dict[str, Any]) -> None:
+        """Create or replace the author's document; `last_good` and `report` stay."""
+
+    def report_rule(self, rule_id: str, report: dict[str, Any], last_good: dict[str, Any] | None) -> None:
+        """Write what the system says of the rule, without touching the author's document. Unknown rule: nothing."""
+
+    def delete_rule(self, rule_id: str) -> None:
+        """Remove the rule; nothing happens when there is none."""
+
+    def append_activity(self, items: Sequence[Activity]) -> None:
+        """Append; an activity id that is there already is left as it is."""
+
+    def activity(self, person: str, limit: int = 100) -> list[Activity]:
+        """The latest `limit` lines of the person, newest `at` first (ties: greater id first)."""
+
+    def close(self) -> None:
+        """Let go of connections and files."""
