@@ -1,0 +1,158 @@
+"""The mail as bytes: headers, both bodies, and nothing that a mail server would have to mend (RFC 5322, 2045 to 2047).
+
+The standard library's older `email.mime` builds it, on purpose: its newer API writes encoded words of up to 800
+characters once lines may be 998 wide (RFC 2047 section 2 allows 75), encodes a long List-Unsubscribe when they may
+not, and decodes whatever looks like an encoded word, newlines included, on the way in.
+"""
+
+import re
+import unicodedata
+from datetime import datetime
+from email import policy
+from email.charset import QP, Charset
+from email.header import Header
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
+from email.utils import format_datetime, formataddr, parseaddr
+
+import msgspec
+from email_validator import EmailNotValidError, validate_email
+
+from tidings.decisions import Decision
+from tidings.errors import AddressError, TemplateError
+from tidings.rendering import Rendered
+from tidings.settings import Settings, SettingsError
+from tidings.tokens import sign_unsubscribe
+
+EVERYTHING = "marketing"
+"""The category that stands for all marketing mail, and for a decision that names none."""
+
+_WIRE = policy.compat32.clone(linesep="\r\n", max_line_length=998)
+_UTF8 = Charset("utf-8")
+_UTF8.body_encoding = QP  # bodies stay ASCII on the wire, so no relay needs 8BITMIME and no signature breaks
+
+
+class Mail(msgspec.Struct, frozen=True):
+    """One mail, ready to hand over.
+
+    Attributes:
+        sender / recipient: the envelope's addresses, ASCII.
+        data: the whole message, CRLF line ends, no line over 998 bytes.
+    """
+
+    sender: str
+    recipient: str
+    data: bytes
+
+
+def build(decision: Decision, rendered: Rendered, recipient: str, settings: Settings, at: datetime) -> Mail:
+    """Put one rendered decision into its envelope. The same arguments give the same bytes.
+
+    Args:
+        decision: gives Message-ID, List-Id and Feedback-ID.
+        rendered: subject and bodies.
+        recipient: an address as `ascii_address` returns it.
+        settings: From, and what the unsubscribe link needs.
+        at: the Date header.
+
+    Raises:
+        TemplateError: the subject cannot be a header, or marketing mail lacks its visible unsubscribe link.
+        SettingsError: TIDINGS_MAIL_FROM is not `Name <address>`, or TIDINGS_SECRET is empty.
+    """
+    name, address = sender(settings)
+    domain = address.rpartition("@")[2]
+    mail = MIMEMultipart("alternative", boundary=f"=_{decision.send_id}")  # "=_" cannot occur in quoted-printable
+    mail["Date"] = format_datetime(at)
+    mail["Message-ID"] = f"<{decision.send_id}@{domain}>"
+    mail["From"] = f"{_words(name)} <{address}>" if _needs_encoding(name) else formataddr((name, address))
+    mail["To"] = recipient
+    mail["Subject"] = _words(_subject(rendered.subject))
+    for header, value in _purpose(decision, rendered, settings, domain).items():
+        mail[header] = value
+    for kind, body in (("plain", rendered.text), ("html", rendered.html)):
+        mail.attach(MIMEText(body, kind, _UTF8))  # type: ignore[arg-type]  # typeshed: str; the docs: also Charset
+    return Mail(address, recipient, mail.as_bytes(policy=_WIRE))
+
+
+def _purpose(decision: Decision, rendered: Rendered, settings: Settings, domain: str) -> dict[str, str]:
+    """The headers that say what kind of mail this is.
+
+    Transactional mail carries no List-Unsubscribe: there is no list, and nobody may opt out of their own receipt.
+    Sources: RFC 8058 section 3.1, RFC 2919 section 2, RFC 3834 section 5, and for Feedback-ID
+    https://support.google.com/mail/answer/6254652 (four fields, the last one constant, nothing personal).
+    """
+    category = decision.category or EVERYTHING
+    feedback = ":".join((_label(decision.rule_id), _label(category), decision.kind, "tidings"))
+    if decision.kind == "transactional":
+        return {"Feedback-ID": feedback, "Auto-Submitted": "auto-generated"}
+    link = unsubscribe_url(decision, settings)
+    if link not in rendered.html or link not in rendered.text:
+        raise TemplateError(f"{decision.template}: marketing mail needs the unsubscribe link in its HTML and its text")
+    return {
+        "Feedback-ID": feedback,
+        "List-Id": f"<{_label(category)}.{domain}>",
+        "List-Unsubscribe": f"<{link}>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+    }
+
+
+def unsubscribe_url(decision: Decision, settings: Settings) -> str:
+    """The link that takes this person out of this mail's category; the same for header and body."""
+    category = decision.category or EVERYTHING
+    token = sign_unsubscribe(decision.person, category, decision.send_id, settings.secret)
+    return f"{settings.public_url}/u/{token}"
+
+
+def ascii_address(text: object) -> str:
+    """The address as SMTP takes it: internationalised domains in punycode, the local part untouched.
+
+    Raises:
+        AddressError: it is no address, it holds control characters, or its local part would need SMTPUTF8.
+    """
+    try:
+        valid = validate_email(str(text), check_deliverability=False, allow_smtputf8=False, strict=True)
+    except EmailNotValidError:
+        raise AddressError("not an address") from None
+    assert valid.ascii_email  # without SMTPUTF8 there always is one
+    return valid.ascii_email
+
+
+def sender(settings: Settings) -> tuple[str, str]:
+    """The From header's name and ASCII address.
+
+    Raises:
+        SettingsError: TIDINGS_MAIL_FROM cannot be a From header.
+    """
+    name, address = parseaddr(settings.mail_from)
+    try:
+        return _one_line(name), ascii_address(address)
+    except (AddressError, ValueError):
+        raise SettingsError("TIDINGS_MAIL_FROM must look like: Name <address@example.com>") from None
+
+
+def _subject(text: str) -> str:
+    try:
+        return _one_line(text)
+    except ValueError:
+        raise TemplateError("the subject holds a control character") from None
+
+
+def _one_line(text: str) -> str:
+    """The text, unless a header would break on it: line ends, control characters, lone surrogates."""
+    if any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in text):
+        raise ValueError
+    return text
+
+
+def _needs_encoding(text: str) -> bool:
+    """Whether the text must become encoded words: not ASCII, too long for a line, or mistakable for one."""
+    return not text.isascii() or len(text) > 900 or "=?" in text
+
+
+def _words(text: str) -> str:
+    return Header(text, "utf-8").encode() if _needs_encoding(text) else text
+
+
+def _label(text: str) -> str:
+    """The text as one part of a List-Id or Feedback-ID: letters, digits and hyphens."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-") or "none"

@@ -1,0 +1,192 @@
+"""Rule documents: what a marketer writes, checked so that every fault is named by its path and value.
+
+`python -m tidings.rules` prints the JSON Schema that editors use; it is kept in `rules/schema.json`.
+"""
+
+import difflib
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator, model_validator
+
+from tidings.conditions import Path
+from tidings.decisions import MailKind
+from tidings.durations import Duration
+from tidings.errors import InvalidRuleError
+from tidings.kinds import KINDS
+from tidings.selectors import Selector
+
+Status = Literal["draft", "shadow", "live", "paused"]
+_UNVERSIONED = ("name", "description", "status")
+
+
+class Pause(BaseModel):
+    """Fire again for the same person and entry key, but not before this long after the last time."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    after: Duration
+
+
+class Send(BaseModel):
+    """What goes out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    template: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="A folder in templates/.")]
+
+
+class _Trigger(BaseModel):
+    """Exactly one kind of trigger."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_one_known_kind(cls, value: Any) -> Any:
+        known = ", ".join(sorted(KINDS))
+        if not isinstance(value, dict) or len(value) != 1:
+            raise ValueError(f"needs exactly one kind of trigger, out of: {known}")
+        kind = next(iter(value))
+        if kind not in KINDS:
+            close = difflib.get_close_matches(str(kind), KINDS, n=1)
+            hint = f"; did you mean {close[0]}?" if close else "."
+            raise ValueError(f"there is no kind of trigger called {kind!r}{hint} There are: {known}")
+        return value
+
+    @property
+    def chosen(self) -> tuple[str, Any]:
+        """The name of the kind, and its document."""
+        kind = next(iter(self.model_fields_set))
+        return kind, getattr(self, kind)
+
+
+Trigger: type[_Trigger] = create_model(
+    "Trigger",
+    __base__=_Trigger,
+    **{name: (entry.document | None, None) for name, entry in KINDS.items()},  # type: ignore[call-overload]
+)
+
+
+class Rule(BaseModel):
+    """When to write to a person, about what, and with which message."""
+
+    model_config = ConfigDict(extra="forbid", title="Tidings rule")
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="Never changes; names the campaign.")]
+    name: str = Field(default="", description="For people.")
+    description: str = Field(default="", description="Who asked, why, since when.")
+    status: Status = Field(
+        default="draft",
+        description="draft: ignored. shadow: decides, never sends. live: sends. paused: what falls due is rule_paused.",
+    )
+    kind: MailKind = Field(default="marketing", description="marketing needs consent; transactional does not.")
+    category: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")] = Field(
+        default="marketing", description="What the person can opt out of."
+    )
+    trigger: Trigger  # type: ignore[valid-type]
+    entry_key: Path | None = Field(default=None, description="One episode per value of this, such as a cart id.")
+    exit_on: list[Selector] = Field(default=[], description="Events that end a running episode.")
+    re_entry: Literal["once", "every_time"] | Pause = Field(
+        default="every_time", description='"once", "every_time", or {after: 24h}.'
+    )
+    send: Send
+
+    @field_validator("trigger", mode="after")
+    @classmethod
+    def _trigger_has_a_body(cls, trigger: Any) -> Any:
+        kind, document = trigger.chosen
+        if document is None:
+            raise ValueError(f"{kind} is empty")
+        return trigger
+
+    @cached_property
+    def version(self) -> str:
+        """Eight hexadecimal characters derived from everything that changes what the rule does.
+
+        Name, description and status do not count: to rename or pause a rule does not make another rule of it.
+        """
+        document = self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude=set(_UNVERSIONED))
+        text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def load(document: Mapping[str, Any], rule_id: str | None = None, templates: Collection[str] | None = None) -> Rule:
+    """Read a rule document.
+
+    Args:
+        document: as parsed from YAML, JSON or Firestore.
+        rule_id: the id under which it is stored; the document's own `id` may be left out, and must agree.
+        templates: the templates that exist; None means not to check.
+
+    Raises:
+        InvalidRuleError: with every fault, each `{"path", "value", "reason"}`.
+    """
+    if not isinstance(document, Mapping):
+        raise InvalidRuleError(rule_id or "?", [_fault("", document, "must be a mapping")])
+    fields = dict(document)
+    if rule_id is not None:
+        fields.setdefault("id", rule_id)
+    known_as = str(rule_id or fields.get("id", "?"))
+    try:
+        rule = Rule.model_validate(fields)
+    except ValidationError as error:
+        raise InvalidRuleError(known_as, [_translate(one) for one in error.errors(include_url=False)]) from None
+    faults = []
+    if rule_id is not None and rule.id != rule_id:
+        faults.append(_fault("id", rule.id, f"must be {rule_id!r}, the name under which it is stored"))
+    if templates is not None and rule.send.template not in templates:
+        faults.append(
+            _fault(
+                "send.template",
+                rule.send.template,
+                "there is no such template; there are: " + ", ".join(sorted(templates)),
+            )
+        )
+    if faults:
+        raise InvalidRuleError(known_as, faults)
+    return rule
+
+
+def _fault(path: str, value: Any, reason: str) -> dict[str, object]:
+    return {"path": path, "value": _shown(value), "reason": reason}
+
+
+def _translate(error: Any) -> dict[str, object]:
+    """A pydantic error in the words of a rule's author: names of Python classes mean nothing to them."""
+    path = "".join(
+        f"[{part}]" if isinstance(part, int) else f".{part}"
+        for part in error["loc"]
+        if isinstance(part, int) or not _is_union_branch(str(part))
+    )
+    reasons = {
+        "extra_forbidden": "there is no such field",
+        "missing": "is missing",
+        "model_type": "must be a mapping",
+        "model_attributes_type": "must be a mapping",
+    }
+    reason = reasons.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ")
+    value = None if error["type"] == "missing" else error["input"]
+    return _fault(path.lstrip("."), value, reason)
+
+
+def _is_union_branch(part: str) -> bool:
+    return part in {"Condition", "Pause", "Selector", "str"} or "[" in part
+
+
+def _shown(value: Any) -> object:
+    """The value as it goes into a report: short, and plain JSON."""
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return value if len(text) <= 200 and isinstance(value, str | int | float | bool | None) else text[:200]
+
+
+def json_schema() -> str:
+    """The JSON Schema of a rule document, as kept in `rules/schema.json`."""
+    return json.dumps(Rule.model_json_schema(by_alias=True), indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    print(json_schema(), end="")  # noqa: T201 - this is what the command is for
