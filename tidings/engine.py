@@ -95,8 +95,12 @@ class Engine:
         compiled = watch.compiled
         key = compiled.key_of(event) if compiled.key_of else ""
         if key is None:
+            if compiled.needs_key:
+                flags &= STOP
+                if not flags:
+                    return []
             key = ""
-            flags = (flags & STOP if compiled.needs_key else flags) | KEYLESS
+            flags |= KEYLESS
         kind = compiled.kind
         kept = (event.label, bytes(event.properties)) if kind.keeps and flags & ~(STOP | KEYLESS) else None
         mark = Mark(event.at, event.message_id, flags, kept)

@@ -118,7 +118,7 @@ class NotPerformed:
 
     def _forget_at(self, tracker: Tracker) -> int:
         if tracker.marks:
-            return tidy_at(tracker.marks[-1].at)
+            return tidy_at(tracker.marks[0].at)
         if tracker.fired_at is not None and not self._re_entry.once:
             return tidy_at(tracker.fired_at + self._re_entry.pause)
         return NEVER

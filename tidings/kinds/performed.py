@@ -57,7 +57,7 @@ class Performed:
             tracker.marks.clear()
             return ()
         groups = self._groups(tracker)
-        tracker.wake_at = tidy_at(tracker.marks[-1].at + self._span)
+        tracker.wake_at = tidy_at(tracker.marks[0].at + self._span)
         if len(groups) <= tracker.emitted:
             return ()
         if self._re_entry.once:
@@ -81,7 +81,7 @@ class Performed:
         tracker.forget(sum(mark.at <= horizon - self._span for mark in tracker.marks))
         tracker.emitted = min(tracker.emitted, len(self._groups(tracker)))
         if tracker.marks:
-            tracker.wake_at = tidy_at(tracker.marks[-1].at + self._span)
+            tracker.wake_at = tidy_at(tracker.marks[0].at + self._span)
         elif self._re_entry.once and tracker.fired_at is not None:
             tracker.wake_at = NEVER
         elif tracker.fired_at is not None and tracker.fired_at + self._re_entry.pause > horizon:

@@ -1,0 +1,149 @@
+"""The one stateful step: all rules, for one person, with one state cell and one timer.
+
+Labels, state and timer names, and coders are part of a running job's identity: change them, and an update of the job
+is refused. `tests/pipeline/test_job_graph.py` holds them fast.
+"""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.coders import BytesCoder
+from apache_beam.io.gcp.pubsub import PubsubMessage
+from apache_beam.pvalue import TaggedOutput
+from apache_beam.transforms.timeutil import TimeDomain
+from apache_beam.transforms.userstate import ReadModifyWriteStateSpec, TimerSpec, on_timer
+from apache_beam.utils.timestamp import Timestamp
+
+from pipeline import rulebooks
+from pipeline.decode import DEAD
+from pipeline.metrics import counter
+from pipeline.options import RulesSettings
+from tidings import dead_letter, events, state
+from tidings.decisions import Decision
+from tidings.engine import Engine, Fault, Outcome
+from tidings.events import Event
+from tidings.kinds.base import NEVER
+from tidings.state import PersonState
+
+
+class Reporter:
+    """Turns an outcome of the engine into elements and counts; the same for the live and the bounded form."""
+
+    def __init__(self) -> None:
+        self._decisions = counter("decisions")
+        self._duplicates = counter("duplicates")
+        self._mismatches = counter("type_mismatches")
+        self._dead = counter("dead_letters")
+
+    def report(self, outcome: Outcome, now: int) -> Iterator[Any]:
+        """Decisions as they are, faults as dead letters."""
+        self._duplicates.inc(outcome.duplicates)
+        self._decisions.inc(len(outcome.decisions))
+        yield from outcome.decisions
+        for fault in outcome.faults:
+            self._mismatches.inc()
+            yield self._of_fault(fault, now)
+
+    def failed(self, event: Event, error: Exception, now: int) -> TaggedOutput:
+        """An event that this code could not digest. Nothing of it was remembered, so it can be replayed."""
+        self._dead.inc()
+        return _dead("engine_failed", type(error).__name__, event, now)
+
+    def _of_fault(self, fault: Fault, now: int) -> TaggedOutput:
+        self._dead.inc()
+        return _dead("type_mismatch", f"rule {fault.rule_id}: {fault.detail}", fault.event, now)
+
+
+def _dead(reason: str, detail: str, event: Event, now: int) -> TaggedOutput:
+    at = datetime.fromtimestamp(now / 1000, UTC)
+    data, labels = dead_letter.build("decide", reason, detail, events.encode(event), {"schema": events.SCHEMA}, at)
+    return TaggedOutput(DEAD, PubsubMessage(data, labels))
+
+
+class Decide(beam.DoFn):
+    """Feeds events to the engine as they come, and wakes it when the watermark passes what it waits for."""
+
+    CELL = ReadModifyWriteStateSpec("person", BytesCoder())
+    WAKE = TimerSpec("wake", TimeDomain.WATERMARK)
+
+    def __init__(self, rules: RulesSettings) -> None:
+        self._rules = rules
+        self._reporter = Reporter()
+        self._drained = counter("drained_timers")
+        self._engine: Engine | None = None
+
+    def start_bundle(self) -> None:
+        """One immutable rule book for the whole bundle."""
+        self._engine = rulebooks.engine(self._rules)
+
+    def process(
+        self,
+        element: tuple[str, Event],
+        timestamp: Any = beam.DoFn.TimestampParam,
+        cell: Any = beam.DoFn.StateParam(CELL),
+        timer: Any = beam.DoFn.TimerParam(WAKE),
+    ) -> Iterator[Any]:
+        """An event has arrived.
+
+        A stateful step must not raise: the local runner loses the bundle after four tries, and Dataflow tries for ever.
+        So whatever goes wrong in here becomes a dead letter, before any state is written.
+        """
+        person, event = element
+        now = timestamp.micros // 1000
+        assert self._engine is not None
+        try:
+            known = self._read(cell, person)
+            outcome = self._engine.feed(known, (event,), now)
+        except Exception as error:  # noqa: BLE001 - see above
+            yield self._reporter.failed(event, error, now)
+            return
+        self._write(cell, timer, known)
+        yield from self._reporter.report(outcome, now)
+
+    @on_timer(WAKE)
+    def wake(
+        self,
+        person: Any = beam.DoFn.KeyParam,
+        timestamp: Any = beam.DoFn.TimestampParam,
+        cell: Any = beam.DoFn.StateParam(CELL),
+        timer: Any = beam.DoFn.TimerParam(WAKE),
+    ) -> Iterator[Any]:
+        """The watermark has passed the timer.
+
+        A drain moves the watermark to the end of time and would fire everything that still waits; what lies in the
+        future by the wall clock is therefore not due. A firing without state (runners may repeat one) does nothing.
+        """
+        now = timestamp.micros // 1000
+        if now > time.time() * 1000:
+            self._drained.inc()
+            return
+        known = self._read(cell, person)
+        if known.is_empty:
+            return
+        assert self._engine is not None
+        outcome = self._engine.wake(known, now)
+        known.timer_at = NEVER
+        self._write(cell, timer, known)
+        yield from self._reporter.report(outcome, now)
+
+    @staticmethod
+    def _read(cell: Any, person: str) -> PersonState:
+        raw = cell.read()
+        return state.decode(raw) if raw else PersonState(person)
+
+    @staticmethod
+    def _write(cell: Any, timer: Any, known: PersonState) -> None:
+        """Write the state, and set the timer only when it must fire earlier than it is set to: setting costs."""
+        if known.wake_at < known.timer_at:
+            known.timer_at = known.wake_at
+            timer.set(Timestamp(micros=known.wake_at * 1000))
+        if known.is_empty:
+            cell.clear()
+        else:
+            cell.write(state.encode(known))
+
+
+__all__ = ["Decide", "Decision", "Reporter"]

@@ -1,0 +1,68 @@
+"""Pub/Sub message -> (person, event), or a dead letter."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.coders import Coder
+from apache_beam.io.gcp.pubsub import PubsubMessage
+from apache_beam.pvalue import TaggedOutput
+
+from pipeline.metrics import counter
+from tidings import consent, dead_letter, events
+from tidings.errors import InvalidEventError
+from tidings.events import Event
+
+DEAD = "dead_letters"
+HEARTBEAT = "tidings.heartbeat.v1"
+"""Schema of the empty messages that keep the watermark of a local, idle topic moving."""
+
+
+class EventCoder(Coder):  # type: ignore[misc]  # Beam is not typed
+    """Events cross Beam's shuffles in their wire form, which outlives a change of the Python class."""
+
+    def encode(self, value: Event) -> bytes:
+        """See `Coder`."""
+        return events.encode(value)
+
+    def decode(self, encoded: bytes) -> Event:
+        """See `Coder`."""
+        return events.decode(encoded)
+
+    def is_deterministic(self) -> bool:
+        """Equal events have equal bytes."""
+        return True
+
+
+beam.coders.registry.register_coder(Event, EventCoder)
+
+
+class Decode(beam.DoFn):
+    """Read the message. What is not ours, or cannot be read, becomes a dead letter with its reason."""
+
+    def __init__(self) -> None:
+        self._decoded = counter("events_decoded")
+        self._heartbeats = counter("heartbeats")
+        self._dead = counter("dead_letters")
+
+    def process(self, message: PubsubMessage, timestamp: Any = beam.DoFn.TimestampParam) -> Iterator[Any]:
+        """One message in; at most one event or one dead letter out."""
+        attributes = message.attributes or {}
+        schema = attributes.get("schema")
+        if schema == HEARTBEAT:
+            self._heartbeats.inc()
+            return
+        try:
+            if schema != events.SCHEMA:
+                raise InvalidEventError("not_ours", "the attribute schema is missing or of another kind")
+            event = events.decode(message.data)
+            consent.from_event(event)
+        except InvalidEventError as error:
+            self._dead.inc()
+            at = datetime.fromtimestamp(timestamp.micros / 1e6, UTC)
+            data, labels = dead_letter.build("decode", error.reason, error.detail, message.data, attributes, at)
+            yield TaggedOutput(DEAD, PubsubMessage(data, labels))
+            return
+        self._decoded.inc()
+        yield event.person, event

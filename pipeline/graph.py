@@ -1,0 +1,131 @@
+"""The whole pipeline on one page.
+
+    live:     Pub/Sub -> decode -> profiles -> by person -> decide (state, timer) -> sends, activity
+    bounded:  file    -> decode             -> by person -> group, sort, replay   -> file
+
+Both forms decode with the same step and decide with the same engine. Dead letters are gathered at the end.
+"""
+
+from typing import Any
+
+import apache_beam as beam
+import msgspec
+from apache_beam.io.gcp.pubsub import PubsubMessage, ReadFromPubSub, WriteToPubSub
+from apache_beam.pvalue import PCollection
+
+from pipeline.decide import Decide
+from pipeline.decode import DEAD, Decode
+from pipeline.options import PipelineSettings
+from pipeline.replay import Replay
+from pipeline.write import UpdateProfiles, WriteActivity, activity_of_decision, activity_of_event
+from tidings import dead_letter, decisions, events
+from tidings.decisions import Decision
+from tidings.events import Event
+from tidings.store import Activity
+
+Keyed = tuple[str, Event]
+
+
+def build(pipeline: beam.Pipeline, settings: PipelineSettings) -> None:
+    """Add every step to `pipeline`, in the form that the settings ask for."""
+    if settings.input:
+        _build_bounded(pipeline, settings)
+    else:
+        _build_live(pipeline, settings)
+
+
+def _build_live(pipeline: beam.Pipeline, settings: PipelineSettings) -> None:
+    rules = settings.rules
+    messages = pipeline | "Read events" >> ReadFromPubSub(
+        subscription=settings.events_subscription, with_attributes=True
+    )
+    decoded = decode(messages)
+    known = decoded.main | "Update profiles" >> beam.ParDo(UpdateProfiles(rules)).with_output_types(Keyed)
+    decided = decide(known, settings)
+
+    _ = (
+        decided.main
+        | "Decision to message" >> beam.Map(to_message).with_output_types(PubsubMessage)
+        | "Publish sends" >> WriteToPubSub(settings.sends_topic, with_attributes=True)
+    )
+    _ = (
+        (
+            known | "Events to activity" >> beam.Map(activity_of_event).with_output_types(Activity),
+            decided.main | "Decisions to activity" >> beam.Map(activity_of_decision).with_output_types(Activity),
+        )
+        | "All activity" >> beam.Flatten()
+        | "Write activity" >> beam.ParDo(WriteActivity(rules))
+    )
+    _ = (
+        (decoded.dead, decided.dead)
+        | "All dead letters" >> beam.Flatten()
+        | "Publish dead letters" >> WriteToPubSub(settings.dead_letters_topic, with_attributes=True)
+    )
+
+
+def _build_bounded(pipeline: beam.Pipeline, settings: PipelineSettings) -> None:
+    messages = (
+        pipeline
+        | "Read file" >> beam.io.ReadFromText(settings.input, coder=beam.coders.BytesCoder())
+        | "Line to message" >> beam.Map(line_to_message).with_output_types(PubsubMessage)
+    )
+    decoded = decode(messages)
+    replayed = _Outputs(
+        decoded.main
+        | "Group by person" >> beam.GroupByKey()
+        | "Replay" >> beam.ParDo(Replay(settings.rules, settings.until)).with_outputs(DEAD, main="main")
+    )
+    _ = (
+        replayed.main
+        | "Decision to line" >> beam.Map(decisions.encode).with_output_types(bytes)
+        | "Write decisions" >> _write_lines(settings.output + "-decisions")
+    )
+    _ = (
+        (decoded.dead, replayed.dead)
+        | "All dead letters" >> beam.Flatten()
+        | "Dead letter to line" >> beam.Map(dead_letter_to_line).with_output_types(bytes)
+        | "Write dead letters" >> _write_lines(settings.output + "-dead-letters")
+    )
+
+
+class _Outputs:
+    """The two ends of a step that can fail."""
+
+    def __init__(self, outputs: Any) -> None:
+        self.main: PCollection = outputs.main
+        self.dead: PCollection = outputs[DEAD]
+
+
+def decode(messages: PCollection) -> _Outputs:
+    """Messages -> (person, event)."""
+    step = beam.ParDo(Decode()).with_outputs(DEAD, main="main")
+    outputs = _Outputs(messages | "Decode" >> step)
+    outputs.main.element_type = Keyed
+    return outputs
+
+
+def decide(known: PCollection, settings: PipelineSettings) -> _Outputs:
+    """(person, event) -> decisions, with one state cell and one timer a person."""
+    return _Outputs(known | "Decide" >> beam.ParDo(Decide(settings.rules)).with_outputs(DEAD, main="main"))
+
+
+def to_message(decision: Decision) -> PubsubMessage:
+    """The wire form of a decision. The attributes let a subscriber filter without reading the data."""
+    attributes = {"sendId": decision.send_id, "ruleId": decision.rule_id, "schema": decisions.SCHEMA}
+    return PubsubMessage(decisions.encode(decision), attributes)
+
+
+def line_to_message(line: bytes) -> PubsubMessage:
+    """A line of a file, as if it had come from the events topic."""
+    return PubsubMessage(line, {"schema": events.SCHEMA})
+
+
+def dead_letter_to_line(message: PubsubMessage) -> bytes:
+    """One dead letter as one line of JSON."""
+    return msgspec.json.encode(dead_letter.read(message.data, message.attributes))
+
+
+def _write_lines(prefix: str) -> Any:
+    return beam.io.WriteToText(
+        prefix, file_name_suffix=".jsonl", shard_name_template="", coder=beam.coders.BytesCoder()
+    )

@@ -1,0 +1,114 @@
+"""The pipeline's own options, turned once into one frozen `PipelineSettings`."""
+
+import time
+from argparse import ArgumentParser
+from datetime import UTC, datetime
+
+import msgspec
+from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
+
+from tidings.errors import TidingsError
+from tidings.events import millis
+
+
+class OptionsError(TidingsError):
+    """The operator's fault: an option is missing, or two contradict each other."""
+
+
+class RulesSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where rules come from, and how they run. Hashable: workers keep one source for each.
+
+    Attributes:
+        store: a store URL (`sqlite:/path`, `firestore`), or empty when `folder` is given.
+        folder: a folder of YAML files instead of a store.
+        project: the Google Cloud project of a Firestore store.
+        time_scale: every duration in every rule is divided by this.
+        refresh_seconds: how often the store is asked for edits.
+    """
+
+    store: str = ""
+    folder: str = ""
+    project: str = ""
+    time_scale: float = 1.0
+    refresh_seconds: float = 5.0
+
+
+class PipelineSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What `graph.build` needs to know.
+
+    Attributes:
+        rules: see `RulesSettings`.
+        events_subscription / sends_topic / dead_letters_topic: full names; empty in the bounded form.
+        input / output: in the bounded form, a file of events and the prefix of the files that are written.
+        until: in the bounded form, how far the history reaches, in milliseconds.
+    """
+
+    rules: RulesSettings
+    events_subscription: str = ""
+    sends_topic: str = ""
+    dead_letters_topic: str = ""
+    input: str = ""
+    output: str = ""
+    until: int = 0
+
+
+class TidingsOptions(PipelineOptions):  # type: ignore[misc]  # Beam is not typed
+    """Command-line options; `--help` lists them beside Beam's own."""
+
+    @classmethod
+    def _add_argparse_args(cls, parser: ArgumentParser) -> None:
+        live = parser.add_argument_group("live: from Pub/Sub, until it is stopped")
+        live.add_argument("--events_subscription", default="", help="projects/P/subscriptions/S to read events from.")
+        live.add_argument("--sends_topic", default="", help="projects/P/topics/T for decisions.")
+        live.add_argument("--dead_letters_topic", default="", help="projects/P/topics/T for what cannot be used.")
+        bounded = parser.add_argument_group("bounded: from a file of events, to files")
+        bounded.add_argument("--input", default="", help="JSON lines, one event each, as the events topic carries them.")
+        bounded.add_argument("--output", default="", help="Prefix: writes PREFIX-decisions.jsonl, -dead-letters.jsonl.")
+        bounded.add_argument("--until", default="", help="How far the history reaches, ISO 8601; now when left out.")
+        rules = parser.add_argument_group("rules")
+        rules.add_argument("--store", default="", help="sqlite:/path/to/file.db, or firestore.")
+        rules.add_argument("--rules", default="", help="Bounded form only: a folder of YAML files instead of a store.")
+        rules.add_argument("--time_scale", type=float, default=1.0, help="Divide every duration in every rule by this.")
+        rules.add_argument("--refresh_seconds", type=float, default=5.0, help="How often to look for edited rules.")
+
+    def settings(self) -> PipelineSettings:
+        """The options as one checked object.
+
+        Raises:
+            OptionsError: see its message.
+        """
+        if bool(self.input) == bool(self.events_subscription):
+            raise OptionsError("give either --input (a file) or --events_subscription (live), and not both")
+        if self.input and not self.output:
+            raise OptionsError("--input needs --output, the prefix of the files to write")
+        if self.events_subscription and not (self.sends_topic and self.dead_letters_topic and self.store):
+            raise OptionsError("--events_subscription needs --sends_topic, --dead_letters_topic and --store")
+        if bool(self.store) == bool(self.rules):
+            raise OptionsError("give either --store or, in the bounded form, --rules")
+        if self.time_scale <= 0:
+            raise OptionsError("--time_scale must be above 0")
+        return PipelineSettings(
+            rules=RulesSettings(
+                store=self.store,
+                folder=self.rules,
+                project=self.view_as(GoogleCloudOptions).project or "",
+                time_scale=self.time_scale,
+                refresh_seconds=self.refresh_seconds,
+            ),
+            events_subscription=self.events_subscription,
+            sends_topic=self.sends_topic,
+            dead_letters_topic=self.dead_letters_topic,
+            input=self.input,
+            output=self.output,
+            until=_read_until(self.until),
+        )
+
+
+def _read_until(text: str) -> int:
+    if not text:
+        return int(time.time() * 1000)
+    try:
+        until = datetime.fromisoformat(text)
+    except ValueError:
+        raise OptionsError("--until must be an ISO 8601 date and time") from None
+    return millis(until if until.tzinfo else until.replace(tzinfo=UTC))

@@ -1,0 +1,37 @@
+"""The bounded form of the decision: a person's whole history at once, through the same engine."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import apache_beam as beam
+
+from pipeline import rulebooks
+from pipeline.decide import Reporter
+from pipeline.options import RulesSettings
+from tidings.engine import Engine
+from tidings.events import Event
+from tidings.replay import replay
+
+
+class Replay(beam.DoFn):
+    """(person, all their events) -> decisions, faults as dead letters."""
+
+    def __init__(self, rules: RulesSettings, until: int) -> None:
+        self._rules = rules
+        self._until = until
+        self._reporter = Reporter()
+        self._engine: Engine | None = None
+
+    def setup(self) -> None:
+        """One rule book for the whole run."""
+        rules = self._rules
+        if rules.folder:
+            self._engine = rulebooks.engine_from_folder(rules.folder, rules.time_scale)
+        else:
+            self._engine = rulebooks.engine(rules)
+
+    def process(self, element: tuple[str, Iterable[Event]]) -> Iterator[Any]:
+        """One person."""
+        person, history = element
+        assert self._engine is not None
+        yield from self._reporter.report(replay(self._engine, person, history, self._until), self._until)
