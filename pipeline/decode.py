@@ -5,37 +5,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.coders import Coder
 from apache_beam.io.gcp.pubsub import PubsubMessage
 from apache_beam.pvalue import TaggedOutput
 
 from pipeline.metrics import counter
 from tidings import consent, dead_letter, events
 from tidings.errors import InvalidEventError
-from tidings.events import Event
 
 DEAD = "dead_letters"
 HEARTBEAT = "tidings.heartbeat.v1"
 """Schema of the empty messages that keep the watermark of a local, idle topic moving."""
-
-
-class EventCoder(Coder):  # type: ignore[misc]  # Beam is not typed
-    """Events cross Beam's shuffles in their wire form, which outlives a change of the Python class."""
-
-    def encode(self, value: Event) -> bytes:
-        """See `Coder`."""
-        return events.encode(value)
-
-    def decode(self, encoded: bytes) -> Event:
-        """See `Coder`."""
-        return events.decode(encoded)
-
-    def is_deterministic(self) -> bool:
-        """Equal events have equal bytes."""
-        return True
-
-
-beam.coders.registry.register_coder(Event, EventCoder)
 
 
 class Decode(beam.DoFn):
@@ -46,7 +25,7 @@ class Decode(beam.DoFn):
         self._heartbeats = counter("heartbeats")
         self._dead = counter("dead_letters")
 
-    def process(self, message: PubsubMessage, timestamp: Any = beam.DoFn.TimestampParam) -> Iterator[Any]:
+    def process(self, message: PubsubMessage) -> Iterator[Any]:
         """One message in; at most one event or one dead letter out."""
         attributes = message.attributes or {}
         schema = attributes.get("schema")
@@ -60,8 +39,8 @@ class Decode(beam.DoFn):
             consent.from_event(event)
         except InvalidEventError as error:
             self._dead.inc()
-            at = datetime.fromtimestamp(timestamp.micros / 1e6, UTC)
-            data, labels = dead_letter.build("decode", error.reason, error.detail, message.data, attributes, at)
+            now = datetime.now(UTC)
+            data, labels = dead_letter.build("decode", error.reason, error.detail, message.data, attributes, now)
             yield TaggedOutput(DEAD, PubsubMessage(data, labels))
             return
         self._decoded.inc()

@@ -13,6 +13,7 @@ import msgspec
 from apache_beam.io.gcp.pubsub import PubsubMessage, ReadFromPubSub, WriteToPubSub
 from apache_beam.pvalue import PCollection
 
+from pipeline import coders  # noqa: F401 - registers them
 from pipeline.decide import Decide
 from pipeline.decode import DEAD, Decode
 from pipeline.options import PipelineSettings
@@ -73,7 +74,7 @@ def _build_bounded(pipeline: beam.Pipeline, settings: PipelineSettings) -> None:
     replayed = _Outputs(
         decoded.main
         | "Group by person" >> beam.GroupByKey()
-        | "Replay" >> beam.ParDo(Replay(settings.rules, settings.until)).with_outputs(DEAD, main="main")
+        | "Replay" >> _with_dead_letters(Replay(settings.rules, settings.until), Decision)
     )
     _ = (
         replayed.main
@@ -98,15 +99,12 @@ class _Outputs:
 
 def decode(messages: PCollection) -> _Outputs:
     """Messages -> (person, event)."""
-    step = beam.ParDo(Decode()).with_outputs(DEAD, main="main")
-    outputs = _Outputs(messages | "Decode" >> step)
-    outputs.main.element_type = Keyed
-    return outputs
+    return _Outputs(messages | "Decode" >> _with_dead_letters(Decode(), Keyed))
 
 
 def decide(known: PCollection, settings: PipelineSettings) -> _Outputs:
     """(person, event) -> decisions, with one state cell and one timer a person."""
-    return _Outputs(known | "Decide" >> beam.ParDo(Decide(settings.rules)).with_outputs(DEAD, main="main"))
+    return _Outputs(known | "Decide" >> _with_dead_letters(Decide(settings.rules), Decision))
 
 
 def to_message(decision: Decision) -> PubsubMessage:
@@ -123,6 +121,11 @@ def line_to_message(line: bytes) -> PubsubMessage:
 def dead_letter_to_line(message: PubsubMessage) -> bytes:
     """One dead letter as one line of JSON."""
     return msgspec.json.encode(dead_letter.read(message.data, message.attributes))
+
+
+def _with_dead_letters(step: beam.DoFn, output: Any) -> Any:
+    """A step whose main output is of type `output`, and whose other output is dead letters."""
+    return beam.ParDo(step).with_output_types(output, **{DEAD: PubsubMessage}).with_outputs(DEAD, main="main")
 
 
 def _write_lines(prefix: str) -> Any:

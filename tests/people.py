@@ -11,7 +11,7 @@ from tidings.events import Event, millis
 from tidings.rulebook import RuleBook
 from tidings.rules import load
 
-DAY = datetime(2026, 3, 2, tzinfo=UTC)
+DAY = datetime(2025, 3, 3, tzinfo=UTC)
 _numbers = itertools.count(1)
 
 

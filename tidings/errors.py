@@ -44,6 +44,18 @@ class AddressError(TidingsError):
     """The address's fault: the mail server refuses this recipient for good, or it is no address at all."""
 
 
+class DeadAddressError(AddressError):
+    """The address's fault, and it stays: there is no such mailbox or domain. Suppress it."""
+
+
+class RefusedError(TidingsError):
+    """The message's fault: the mail server refuses it for good, and the address may be fine. Dead-letter it."""
+
+
+class UnknownOutcomeError(TemporaryError):
+    """Nobody knows: the mail server had the mail and never said whether it took it. Never retry blindly."""
+
+
 class PublishError(TemporaryError):
     """Pub/Sub did not take every message in time. The caller must not say that it did."""
 

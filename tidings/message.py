@@ -150,7 +150,7 @@ def _needs_encoding(text: str) -> bool:
 
 
 def _words(text: str) -> str:
-    return Header(text, "utf-8").encode() if _needs_encoding(text) else text
+    return Header(text, "utf-8", maxlinelen=75).encode() if _needs_encoding(text) else text
 
 
 def _label(text: str) -> str:

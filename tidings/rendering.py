@@ -74,8 +74,8 @@ def render(template: str, facts: Mapping[str, Any], folder: str = "") -> Rendere
         if len(body.encode()) > HTML_LIMIT:  # before the inliner, whose work grows with it
             raise TemplateError(f"{template}/body.html: more than {HTML_LIMIT} bytes")
         html = css_inline.inline(body, keep_at_rules=True, load_remote_stylesheets=False)
-        own_text = f"{template}/body.txt" in environment.list_templates()
-        text = environment.get_template(f"{template}/body.txt").render(plain) if own_text else get_text(html, _TEXT)
+        own_text = _get(environment, f"{template}/body.txt")
+        text = own_text.render(plain) if own_text else get_text(html, _TEXT)
     except _AUTHOR_FAULTS as error:
         raise TemplateError(_explain(error, template)) from None
     text = _squeeze(text)
@@ -91,6 +91,13 @@ def template_names(folder: str = "") -> list[str]:
     """Every message that can be rendered, in order."""
     suffix = "/subject.txt"
     return sorted(name.removesuffix(suffix) for name in _environment(folder).list_templates() if name.endswith(suffix))
+
+
+def _get(environment: jinja2.Environment, name: str) -> jinja2.Template | None:
+    try:
+        return environment.get_template(name)
+    except jinja2.TemplateNotFound:
+        return None
 
 
 @lru_cache(maxsize=8)

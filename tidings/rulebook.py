@@ -18,6 +18,7 @@ from tidings.rules import Pause, Rule
 from tidings.selectors import ANY
 
 KeyOf = Callable[[Event], str | None]
+Check = tuple[int, Predicate | None]
 
 
 class CompiledRule(NamedTuple):
@@ -40,7 +41,7 @@ class Watch(NamedTuple):
     """One rule's interest in one event: the flags that each satisfied condition adds."""
 
     compiled: CompiledRule
-    checks: tuple[tuple[int, Predicate | None], ...]
+    checks: tuple[Check, ...]
 
     def flags(self, event: Event) -> int:
         """What the event means to the rule: a union of START, RESET and STOP; 0 for nothing.
@@ -113,22 +114,26 @@ def _key_of(paths: list[str]) -> KeyOf:
 
 def _index(rules: Iterable[CompiledRule]) -> dict[str, tuple[dict[str, list[Watch]], list[Watch]]]:
     """By type: (name -> watches, watches for any other name). Watches for any name are part of every named list."""
-    found: dict[str, dict[str, dict[str, list[tuple[int, Predicate | None]]]]] = {}
-    compiled = {one.rule.id: one for one in rules}
-    for one in compiled.values():
+    checks: dict[tuple[str, str], list[tuple[CompiledRule, Check]]] = {}
+    for one in rules:
         for selector, flag in one.kind.watches():
-            event_type, name = selector.subject
-            checks = found.setdefault(event_type, {}).setdefault(name, {}).setdefault(one.rule.id, [])
-            checks.append((flag, selector.predicate()))
+            checks.setdefault(selector.subject, []).append((one, (flag, selector.predicate())))
     index: dict[str, tuple[dict[str, list[Watch]], list[Watch]]] = {}
-    for event_type, names in found.items():
-        anything = names.get(ANY, {})
-        lists: dict[str, list[Watch]] = {}
-        for name, by_rule in names.items():
-            merged: dict[str, list[tuple[int, Predicate | None]]] = {id_: list(c) for id_, c in anything.items()}
-            if name != ANY:
-                for id_, checks in by_rule.items():
-                    merged.setdefault(id_, []).extend(checks)
-            lists[name] = [Watch(compiled[id_], tuple(checks)) for id_, checks in merged.items()]
-        index[event_type] = (lists, lists.get(ANY, []))
+    for event_type in {event_type for event_type, _ in checks}:
+        anything = checks.get((event_type, ANY), [])
+        by_name = {
+            name: _watches([*anything, *named])
+            for (its_type, name), named in checks.items()
+            if its_type == event_type and name != ANY
+        }
+        index[event_type] = (by_name, _watches(anything))
     return index
+
+
+def _watches(checks: list[tuple[CompiledRule, Check]]) -> list[Watch]:
+    """One watch a rule, with all of its checks, so that one event is one mark to a rule."""
+    by_rule: dict[str, Watch] = {}
+    for compiled, check in checks:
+        known = by_rule.get(compiled.rule.id, Watch(compiled, ()))
+        by_rule[compiled.rule.id] = known._replace(checks=(*known.checks, check))
+    return list(by_rule.values())

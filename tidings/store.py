@@ -14,6 +14,9 @@ import msgspec
 
 from tidings.decisions import Decision, Reason
 
+RESERVED = "_tidings"
+"""The field of a stored rule that belongs to the system. An author's document has no such field: it is left out."""
+
 
 class Profile(msgspec.Struct, kw_only=True):
     """What is known of one person. `trait_times` says how new each trait is, so that order cannot matter."""
@@ -130,13 +133,16 @@ class Store(Protocol):
         """
 
     def record_consent(self, records: Sequence[ConsentRecord]) -> None:
-        """Append; a record id that is there already is left as it is."""
+        """Append; a record id that the person has already is left as it is."""
 
     def consent(self, person: str) -> list[ConsentRecord]:
         """Every record of the person, oldest first (by `at`, then `record_id`)."""
 
     def suppress(self, address_digest: str, reason: str, at: datetime) -> None:
-        """Never mail this address again. The digest is `tidings.consent.address_digest`, never the address."""
+        """Never mail this address again. The digest is `tidings.consent.address_digest`, never the address.
+
+        Suppressing it again changes nothing.
+        """
 
     def is_suppressed(self, address_digest: str) -> bool:
         """Whether the address is on the suppression list."""
@@ -149,28 +155,40 @@ class Store(Protocol):
         `now < lease_until`, UNKNOWN after it (and the lease is renewed, so that only one caller hears it).
         """
 
-    def release(self, send_id: str, now: datetime) -> None:
-        """Give a `claimed` or `handing_over` entry back after a temporary failure: `claimed`, its lease over."""
+    def release(self, send_id: str, now: datetime, handed_over: bool = True) -> None:
+        """Give a `claimed` or `handing_over` entry back after a temporary failure: `claimed`, its lease over.
 
-    def hand_over(self, send_id: str, now: datetime) -> None:
-        """Mark that the mail is about to leave: from here on a crash is ambiguous."""
+        `handed_over=False` says that this worker had not come to `hand_over` yet: an entry that is being handed over
+        is then another worker's, and stays as it is. An ended or unknown entry stays as it is too.
+        """
+
+    def hand_over(self, send_id: str, now: datetime) -> bool:
+        """Mark that the mail is about to leave: from here on a crash is ambiguous.
+
+        True for the one worker that turned `claimed` into `handing_over`. False for any other, who must not send:
+        its lease ran out, and another worker is handing the mail over or has ended it, or there is no such entry.
+        """
 
     def finish(
         self, send_id: str, status: FinalStatus, now: datetime, reason: Reason | None = None, detail: str = ""
     ) -> None:
-        """Record how it ended. Finishing an ended entry again leaves the first ending as it is."""
+        """Record how it ended. Finishing an ended entry again leaves the first ending as it is. Unknown: nothing."""
 
     def ledger_entry(self, send_id: str) -> LedgerEntry | None:
         """The entry, or None."""
 
     def ledger(self, person: str | None = None, limit: int = 1000) -> list[LedgerEntry]:
-        """Entries, newest `updated_at` first, of one person or of all."""
+        """The latest `limit` entries, newest `updated_at` first (ties: greater id first), of one person or of all."""
 
     def rules(self) -> list[RuleRecord]:
         """Every rule, ordered by id. Cheap enough to call every few seconds."""
 
     def put_rule(self, rule_id: str, document: dict[str, Any]) -> None:
-        """Create or replace the author's document; `last_good` and `report` stay."""
+        """Create or replace the author's document; `last_good` and `report` stay.
+
+        Raises:
+            InvalidRuleError: the store cannot hold this document (see the adapter); the old one stays.
+        """
 
     def report_rule(self, rule_id: str, report: dict[str, Any], last_good: dict[str, Any] | None) -> None:
         """Write what the system says of the rule, without touching the author's document. Unknown rule: nothing."""
@@ -179,7 +197,7 @@ class Store(Protocol):
         """Remove the rule; nothing happens when there is none."""
 
     def append_activity(self, items: Sequence[Activity]) -> None:
-        """Append; an activity id that is there already is left as it is."""
+        """Append; an activity id that the person has already is left as it is."""
 
     def activity(self, person: str, limit: int = 100) -> list[Activity]:
         """The latest `limit` lines of the person, newest `at` first (ties: greater id first)."""

@@ -1,0 +1,113 @@
+"""May we write to this person? Pure: the records come in, the answer goes out, and no clock is read.
+
+The rules behind it: GDPR article 7(3) (withdrawing is as easy as giving, and takes effect before the next mail) and
+ePrivacy article 13 (no marketing mail without prior consent). Records are append-only; the latest one speaks.
+"""
+
+import hashlib
+import hmac
+import unicodedata
+from collections.abc import Sequence
+from contextlib import suppress
+
+import msgspec
+from email_validator import EmailNotValidError, validate_email
+
+from tidings.decisions import MailKind, Reason
+from tidings.errors import InvalidEventError
+from tidings.events import Event
+from tidings.settings import SettingsError
+from tidings.store import ConsentRecord
+
+MARKETING = "marketing"
+"""The category that stands for all marketing mail."""
+
+_SPEAKS_OF_CONSENT = {"Consent Given": True, "Consent Withdrawn": False, "Unsubscribed": False}
+
+
+def address_digest(address: str, secret: str) -> str:
+    """The name under which an address is suppressed: it can be compared, and not be turned back into the address.
+
+    Returns 64 hexadecimal characters, the HMAC-SHA256 of the normalised address (no space around it, its domain in
+    Unicode, all of it case-folded: `Ann@EXAMPLE.com` and `ann@example.com` are one mailbox to us).
+
+    Raises:
+        SettingsError: there is no secret. Without one, anybody who guesses an address can check the guess.
+    """
+    if not secret:
+        raise SettingsError("TIDINGS_SECRET is not set")
+    # What a broken address holds (lone surrogates, say) must not fail here: the codec's error would quote it.
+    text = _normalised(address).encode("utf-8", "surrogatepass")
+    return hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()
+
+
+def _normalised(address: str) -> str:
+    address = address.strip()
+    # What we would refuse is digested as it stands: a provider may well report it. `.test` counts as a domain too.
+    with suppress(EmailNotValidError):
+        address = validate_email(address, check_deliverability=False, test_environment=True).normalized
+    return unicodedata.normalize("NFC", address.casefold())
+
+
+def permission(kind: MailKind, category: str, records: Sequence[ConsentRecord]) -> Reason | None:
+    """Why this person must not get this mail, or None when they may.
+
+    Transactional mail needs no consent. Marketing mail needs the latest word on `marketing` or on `category` to be
+    yes, and neither of them to be no: a general yes does not undo the no to one category. At equal times no wins.
+    """
+    if kind == "transactional":
+        return None
+    latest: dict[str, ConsentRecord] = {}
+    for record in records:
+        known = latest.get(record.category, record)
+        if record.category in (MARKETING, category) and _rank(record) >= _rank(known):
+            latest[record.category] = record
+    if not latest:
+        return "no_consent"
+    return None if all(record.given for record in latest.values()) else "opted_out"
+
+
+def _rank(record: ConsentRecord) -> tuple[object, bool]:
+    return record.at, not record.given
+
+
+class _Properties(msgspec.Struct):
+    category: str | None = None
+    words: str | None = None
+    source: str | None = None
+
+
+_decoder = msgspec.json.Decoder(_Properties)
+
+
+def from_event(event: Event) -> list[ConsentRecord]:
+    """The consent that an event carries: `Consent Given`, `Consent Withdrawn` and `Unsubscribed`; others carry none.
+
+    Properties, all optional: `category` (`marketing`), `words` (shown to the person), `source` (`event`).
+    Source of `Unsubscribed`: https://segment.com/docs/connections/spec/email/
+
+    Raises:
+        InvalidEventError: `bad_consent`, a property is there and is no text.
+    """
+    given = _SPEAKS_OF_CONSENT.get(event.event or "") if event.type == "track" else None
+    if given is None:
+        return []
+    try:
+        properties = _decoder.decode(event.properties)
+    except msgspec.ValidationError as error:
+        raise InvalidEventError("bad_consent", f"properties: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidEventError("bad_consent", f"properties: {type(error).__name__}") from None
+    category = properties.category or MARKETING
+    return [
+        ConsentRecord(
+            # The id says what was said, so that a sender who reuses a messageId cannot silence a withdrawal.
+            record_id=f"{event.message_id}:{category}:{'given' if given else 'withdrawn'}",
+            person=event.person,
+            category=category,
+            given=given,
+            at=event.timestamp,
+            source=properties.source or "event",
+            words=properties.words or "",
+        )
+    ]

@@ -1,0 +1,54 @@
+"""The life of a send, as pure functions from one ledger entry to the next. Both stores apply them atomically.
+
+    (none) --claim--> claimed --hand over--> handing_over --finish--> sent | suppressed | shadow | dead_lettered
+                         ^--------release----------'
+
+`finish` may also end a `claimed` entry. A function that changes nothing returns the very entry it was given.
+"""
+
+from datetime import datetime, timedelta
+from typing import get_args
+
+from msgspec.structs import replace
+
+from tidings.decisions import Decision, Reason
+from tidings.store import Claim, FinalStatus, LedgerEntry
+
+FINAL: frozenset[str] = frozenset(get_args(FinalStatus))
+
+
+def claim(entry: LedgerEntry | None, decision: Decision, now: datetime, lease: timedelta) -> tuple[LedgerEntry, Claim]:
+    """Take the send for `lease`, if nobody else has it."""
+    until = now + lease
+    if entry is None:
+        fresh = LedgerEntry(
+            send_id=decision.send_id, status="claimed", decision=decision, updated_at=now, lease_until=until
+        )
+        return fresh, Claim.GRANTED
+    if entry.status in FINAL:
+        return entry, Claim.DONE
+    if now < entry.lease_until:
+        return entry, Claim.HELD
+    renewed = replace(entry, updated_at=now, lease_until=until)
+    if entry.status == "handing_over":
+        return renewed, Claim.UNKNOWN
+    return replace(renewed, attempts=entry.attempts + 1), Claim.GRANTED
+
+
+def hand_over(entry: LedgerEntry, now: datetime) -> LedgerEntry:
+    """Only a `claimed` entry can be handed over, so of two workers who believe to hold it one wins."""
+    return replace(entry, status="handing_over", updated_at=now) if entry.status == "claimed" else entry
+
+
+def release(entry: LedgerEntry, now: datetime, handed_over: bool) -> LedgerEntry:
+    """Open the entry for the next claim."""
+    if entry.status == "claimed" or (entry.status == "handing_over" and handed_over):
+        return replace(entry, status="claimed", updated_at=now, lease_until=now)
+    return entry
+
+
+def finish(entry: LedgerEntry, status: FinalStatus, now: datetime, reason: Reason | None, detail: str) -> LedgerEntry:
+    """End it, once."""
+    if entry.status in FINAL:
+        return entry
+    return replace(entry, status=status, updated_at=now, reason=reason, detail=detail)

@@ -1,0 +1,77 @@
+"""How what is known of a person grows.
+
+`join` is the least upper bound of a lattice: commutative, associative and idempotent. Events may therefore arrive
+late, twice, in any order and through any number of workers, and the profile comes out the same.
+"""
+
+import logging
+from typing import Any
+
+import msgspec
+
+from tidings.store import Profile, ProfileUpdate
+
+MAX_BYTES = 500_000
+"""What one stored profile may take. Firestore refuses documents over 1 MiB, and refuses them for ever: without a bound
+a visitor who sends ever new trait names could block everybody whose updates travel in the same batch."""
+
+_log = logging.getLogger(__name__)
+_decoder = msgspec.json.Decoder(Profile)
+
+
+def merge(profile: Profile | None, update: ProfileUpdate) -> Profile:
+    """The profile after one more update; `profile` itself is left alone."""
+    news = Profile(
+        person=update.person,
+        traits=dict(update.traits),
+        trait_times=dict.fromkeys(update.traits, update.at),
+        first_seen=update.at,
+        last_seen=update.at,
+    )
+    return news if profile is None else join(profile, news)
+
+
+def join(one: Profile, other: Profile) -> Profile:
+    """Both profiles of one person as one: of each trait the newer value, at equal times the greater JSON encoding."""
+    traits, times = dict(one.traits), dict(one.trait_times)
+    for name, value in other.traits.items():
+        at = other.trait_times[name]
+        if name not in times or at > times[name] or (at == times[name] and _json(value) > _json(traits[name])):
+            traits[name], times[name] = value, at
+    return Profile(
+        person=one.person,
+        traits=traits,
+        trait_times=times,
+        first_seen=min((seen for seen in (one.first_seen, other.first_seen) if seen), default=None),
+        last_seen=max((seen for seen in (one.last_seen, other.last_seen) if seen), default=None),
+    )
+
+
+def encode(profile: Profile) -> bytes:
+    """The stored form: JSON of at most `MAX_BYTES`. What outgrows it loses its older traits, half by half."""
+    record = msgspec.json.encode(profile)
+    if len(record) <= MAX_BYTES:
+        return record
+    newest = sorted(profile.traits, key=lambda name: (profile.trait_times[name], name), reverse=True)
+    newest = newest[: len(newest) // 2]
+    dropped = len(profile.traits) - len(newest)
+    _log.warning("a profile outgrew %d bytes: %d of its traits are dropped", MAX_BYTES, dropped)
+    shorter = msgspec.structs.replace(
+        profile,
+        traits={name: profile.traits[name] for name in newest},
+        trait_times={name: profile.trait_times[name] for name in newest},
+    )
+    return encode(shorter)
+
+
+def decode(record: bytes | str) -> Profile:
+    """The inverse of `encode`.
+
+    Raises:
+        msgspec.DecodeError: the stored record is damaged.
+    """
+    return _decoder.decode(record)
+
+
+def _json(value: Any) -> bytes:
+    return msgspec.json.encode(value, order="sorted")
