@@ -38,7 +38,7 @@ def build(pipeline: beam.Pipeline, settings: PipelineSettings) -> None:
 def _build_live(pipeline: beam.Pipeline, settings: PipelineSettings) -> None:
     rules = settings.rules
     messages = pipeline | "Read events" >> ReadFromPubSub(
-        subscription=settings.events_subscription, with_attributes=True
+        subscription=settings.events_subscription, id_label=settings.id_label, with_attributes=True
     )
     decoded = decode(messages)
     known = decoded.main | "Update profiles" >> beam.ParDo(UpdateProfiles(rules)).with_output_types(Keyed)

@@ -5,7 +5,7 @@ from argparse import ArgumentParser
 from datetime import UTC, datetime
 
 import msgspec
-from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
+from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, StandardOptions
 
 from tidings.errors import TidingsError
 from tidings.events import millis
@@ -41,6 +41,7 @@ class PipelineSettings(msgspec.Struct, frozen=True, kw_only=True):
         events_subscription / sends_topic / dead_letters_topic: full names; empty in the bounded form.
         input / output: in the bounded form, a file of events and the prefix of the files that are written.
         until: in the bounded form, how far the history reaches, in milliseconds.
+        id_label: the attribute by which Pub/Sub duplicates are dropped on arrival; only Dataflow can do that.
     """
 
     rules: RulesSettings
@@ -50,6 +51,7 @@ class PipelineSettings(msgspec.Struct, frozen=True, kw_only=True):
     input: str = ""
     output: str = ""
     until: int = 0
+    id_label: str | None = None
 
 
 class TidingsOptions(PipelineOptions):  # type: ignore[misc]  # Beam is not typed
@@ -101,6 +103,7 @@ class TidingsOptions(PipelineOptions):  # type: ignore[misc]  # Beam is not type
             input=self.input,
             output=self.output,
             until=_read_until(self.until),
+            id_label="messageId" if "dataflow" in (self.view_as(StandardOptions).runner or "").lower() else None,
         )
 
 

@@ -109,6 +109,7 @@ def decode(data: bytes) -> Event:
             userId nor anonymousId), `no_timezone`, `not_an_object` (properties, traits or context).
     """
     try:
+        data.decode()  # the decoder does not look into what stays raw
         event = _decoder.decode(data)
     except msgspec.ValidationError as error:
         raise InvalidEventError("not_an_event", str(error)) from None

@@ -1,0 +1,110 @@
+"""Rules that are edited while the system runs."""
+
+import pytest
+
+from tests.people import a_rule, an_event, at
+from tidings.adapters.sqlite_store import SqliteStore
+from tidings.rule_source import RuleSource
+
+GOOD = a_rule(id="greeting", trigger={"performed": {"event": "Signed Up"}})
+BAD = {**GOOD, "trigger": {"performed": {"event": "Signed Up", "times": 3}}}
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = SqliteStore(f"{tmp_path}/store.db")
+    yield store
+    store.close()
+
+
+def rules_for(book, name):
+    return [watch.compiled.rule for watch in book.watches(an_event(name, "10:00"))]
+
+
+def record(store):
+    [one] = store.rules()
+    return one
+
+
+def test_a_good_rule_runs_and_its_document_says_so(store):
+    store.put_rule("greeting", GOOD)
+    [rule] = rules_for(RuleSource(store).refresh(at("10:00")), "Signed Up")
+    report = record(store).report
+    assert report["valid"] is True
+    assert report["version"] == rule.version
+    assert report["checked_at"].startswith("2025-03-03T10:00")
+    assert record(store).last_good == GOOD
+
+
+def test_an_edit_makes_a_new_book_and_no_edit_makes_none(store):
+    store.put_rule("greeting", GOOD)
+    source = RuleSource(store)
+    book = source.refresh(at("10:00"))
+    assert source.refresh(at("10:01")) is book
+    store.put_rule("greeting", {**GOOD, "trigger": {"performed": {"event": "Signed In"}}})
+    edited = source.refresh(at("10:02"))
+    assert rules_for(edited, "Signed In")
+    assert not rules_for(edited, "Signed Up")
+
+
+def test_a_bad_edit_leaves_the_last_good_version_live_and_says_so_on_the_document(store):
+    store.put_rule("greeting", GOOD)
+    source = RuleSource(store)
+    [good] = rules_for(source.refresh(at("10:00")), "Signed Up")
+    store.put_rule("greeting", BAD)
+    [live] = rules_for(source.refresh(at("10:01")), "Signed Up")
+    assert live.version == good.version
+    report = record(store).report
+    assert report["valid"] is False
+    assert report["version"] == good.version
+    assert report["faults"][0]["path"] == "trigger.performed"
+    assert record(store).document == BAD
+
+
+def test_the_last_good_version_survives_a_restart(store):
+    store.put_rule("greeting", GOOD)
+    RuleSource(store).refresh(at("10:00"))
+    store.put_rule("greeting", BAD)
+    assert rules_for(RuleSource(store).refresh(at("10:05")), "Signed Up")
+
+
+def test_a_rule_that_was_never_good_does_not_run(store):
+    store.put_rule("greeting", BAD)
+    assert not rules_for(RuleSource(store).refresh(at("10:00")), "Signed Up")
+    assert record(store).report["version"] is None
+
+
+def test_a_mended_rule_runs_again_and_loses_its_faults(store):
+    store.put_rule("greeting", BAD)
+    source = RuleSource(store)
+    source.refresh(at("10:00"))
+    store.put_rule("greeting", GOOD)
+    assert rules_for(source.refresh(at("10:01")), "Signed Up")
+    assert record(store).report["faults"] == []
+
+
+def test_a_bad_rule_disturbs_no_other(store):
+    store.put_rule("greeting", BAD)
+    store.put_rule("other", {**GOOD, "id": "other"})
+    assert [rule.id for rule in rules_for(RuleSource(store).refresh(at("10:00")), "Signed Up")] == ["other"]
+
+
+def test_a_rule_whose_template_does_not_exist_is_refused(store):
+    store.put_rule("greeting", GOOD)
+    RuleSource(store, templates={"goodbye"}).refresh(at("10:00"))
+    assert record(store).report["faults"][0]["path"] == "send.template"
+
+
+def test_a_deleted_rule_stops(store):
+    store.put_rule("greeting", GOOD)
+    source = RuleSource(store)
+    source.refresh(at("10:00"))
+    store.delete_rule("greeting")
+    assert not rules_for(source.refresh(at("10:01")), "Signed Up")
+
+
+def test_many_workers_write_the_same_report_once(store):
+    store.put_rule("greeting", GOOD)
+    RuleSource(store).refresh(at("10:00"))
+    RuleSource(store).refresh(at("11:00"))
+    assert record(store).report["checked_at"].startswith("2025-03-03T10:00")

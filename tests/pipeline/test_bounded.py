@@ -1,0 +1,74 @@
+"""The bounded form, from a file to files, through the real `main()`."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.main import main
+from pipeline.options import OptionsError
+from tests.people import an_event
+from tidings import events
+
+RULES = Path(__file__).parents[2] / "rules"
+
+
+def run(tmp_path, lines, *more):
+    (tmp_path / "events.jsonl").write_bytes(b"\n".join(lines) + b"\n")
+    out = str(tmp_path / "out")
+    arguments = ["--runner=FnApiRunner", f"--input={tmp_path}/events.jsonl", f"--output={out}", f"--rules={RULES}"]
+    main([*arguments, *more])
+    return [
+        sorted((json.loads(line) for line in Path(f"{out}-{name}.jsonl").read_text().splitlines()), key=repr)
+        for name in ("decisions", "dead-letters")
+    ]
+
+
+def test_a_file_of_events_becomes_a_file_of_decisions_and_one_of_dead_letters(tmp_path):
+    """Lines are shuffled, repeated and partly broken; two people; every rule that ships."""
+    views = [
+        an_event("Product Viewed", f"10:0{minute}", message_id=f"v{minute}", properties={"product_id": "lamp"})
+        for minute in range(3)
+    ]
+    cart = an_event("Product Added", "10:05", message_id="c", properties={"cart_id": "c1", "name": "Lamp"})
+    kept = an_event("Product Added", "10:05", message_id="d", user_id="bob", properties={"cart_id": "c2"})
+    order = an_event("Order Completed", "10:09", message_id="o", user_id="bob", properties={"cart_id": "c2"})
+    welcome = an_event("Signed Up", "09:59", message_id="s")
+    history = [order, views[2], cart, views[0], kept, views[1], welcome, views[0]]
+    lines = [events.encode(one) for one in history]
+    decided, dead = run(tmp_path, [*lines, b"no event", b'{"messageId":"x"}'], "--until=2025-03-04")
+    assert sorted((one["ruleId"], one["person"], one["dueAt"], one["evidence"]) for one in decided) == [
+        ("cart-abandoned", "u:ann", "2025-03-03T10:20:00Z", ["c"]),
+        ("product-viewed-three-times", "u:ann", "2025-03-03T10:02:00Z", ["v0", "v1", "v2"]),
+        ("welcome", "u:ann", "2025-03-03T09:59:00Z", ["s"]),
+    ]
+    assert sorted(one["reason"] for one in dead) == ["not_an_event", "unreadable"]
+
+
+def test_the_same_file_gives_the_same_bytes_whatever_the_order_of_its_lines(tmp_path):
+    lines = [
+        events.encode(an_event("Product Added", f"10:0{minute}", properties={"cart_id": "c1"})) for minute in range(5)
+    ]
+    assert run(tmp_path, lines, "--until=2025-03-04") == run(tmp_path, lines[::-1], "--until=2025-03-04")
+
+
+def test_deadlines_after_the_end_of_the_history_are_not_decided(tmp_path):
+    lines = [events.encode(an_event("Product Added", "10:00", properties={"cart_id": "c1"}))]
+    assert run(tmp_path, lines, "--until=2025-03-03T10:15:00Z")[0] == []
+    assert len(run(tmp_path, lines, "--until=2025-03-03T10:15:01Z")[0]) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ([], "--input"),
+        (["--input=x"], "--output"),
+        (["--input=x", "--output=y"], "--store or"),
+        (["--events_subscription=s"], "--sends_topic"),
+        (["--input=x", "--output=y", "--rules=r", "--until=yesterday"], "--until"),
+        (["--input=x", "--output=y", "--rules=r", "--time_scale=0"], "--time_scale"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused_with_a_reason(arguments, reason):
+    with pytest.raises(OptionsError, match=reason):
+        main(arguments)
