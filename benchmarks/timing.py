@@ -1,0 +1,29 @@
+"""Takes turns: baseline, candidate, baseline, candidate, ... so that a noisy minute hits both alike."""
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+
+class Result(NamedTuple):
+    """Median seconds of both, and how the candidate's speed compares to the baseline's."""
+
+    baseline: float
+    candidate: float
+
+    @property
+    def ratio(self) -> float:
+        """Speed of the candidate over that of the baseline; 1.0 means equally fast."""
+        return self.baseline / self.candidate
+
+
+def compare(baseline: Callable[[], object], candidate: Callable[[], object], rounds: int = 5) -> Result:
+    """Run both in turns, and take the medians."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(rounds):
+        for function, taken in zip((baseline, candidate), times, strict=True):
+            started = time.perf_counter()
+            function()
+            taken.append(time.perf_counter() - started)
+    return Result(*(statistics.median(taken) for taken in times))
