@@ -10,7 +10,7 @@ from tidings.decisions import Decision
 from tidings.events import Event
 
 
-class EventCoder(Coder):  # type: ignore[misc]  # Beam is not typed
+class EventCoder(Coder):
     """An event as the events topic carries it."""
 
     def encode(self, value: Event) -> bytes:

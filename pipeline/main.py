@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from apache_beam import Pipeline
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
 from pipeline import graph, local_runner
 from pipeline.options import TidingsOptions
@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     options = PipelineOptions(argv)
     settings = options.view_as(TidingsOptions).settings()
-    local_runner.prepare()
+    local_runner.prepare(options.view_as(StandardOptions).runner or "", settings)
     pipeline = Pipeline(options=options)
     graph.build(pipeline, settings)
     result = pipeline.run()

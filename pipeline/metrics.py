@@ -5,14 +5,13 @@ from typing import Any, Literal
 from apache_beam.metrics import Metrics
 
 Name = Literal[
-    "events_decoded",       # events that were read and understood
-    "heartbeats",           # empty messages that only keep a local watermark moving
-    "dead_letters",         # messages that cannot be used: look into the dead-letters topic for the reason
-    "duplicates",           # events seen before within a day: normal, SDKs retry
-    "decisions",            # decisions taken, of whatever outcome
-    "type_mismatches",      # a rule met a value of the wrong type: mend the rule or the sender
-    "rules_unreachable",    # the store could not be asked for edits: rules stay as they were; check the store
-    "drained_timers",       # timers that fired before their time because the job was drained: update, do not drain
+    "events_decoded",  # events that were read and understood
+    "heartbeats",  # empty messages that only keep a local watermark moving
+    "dead_letters",  # messages that cannot be used: look into the dead-letters topic for the reason
+    "duplicates",  # events seen before within a day: normal, SDKs retry
+    "decisions",  # decisions taken, of whatever outcome
+    "type_mismatches",  # a rule met a value of the wrong type: mend the rule or the sender
+    "drained_timers",  # timers that fired before their time because the job was drained: update, do not drain
 ]
 
 

@@ -54,7 +54,7 @@ class PipelineSettings(msgspec.Struct, frozen=True, kw_only=True):
     id_label: str | None = None
 
 
-class TidingsOptions(PipelineOptions):  # type: ignore[misc]  # Beam is not typed
+class TidingsOptions(PipelineOptions):
     """Command-line options; `--help` lists them beside Beam's own."""
 
     @classmethod
@@ -64,7 +64,7 @@ class TidingsOptions(PipelineOptions):  # type: ignore[misc]  # Beam is not type
         live.add_argument("--sends_topic", default="", help="projects/P/topics/T for decisions.")
         live.add_argument("--dead_letters_topic", default="", help="projects/P/topics/T for what cannot be used.")
         bounded = parser.add_argument_group("bounded: from a file of events, to files")
-        bounded.add_argument("--input", default="", help="JSON lines, one event each, as the events topic carries them.")
+        bounded.add_argument("--input", default="", help="JSON lines, one event each, as on the events topic.")
         bounded.add_argument("--output", default="", help="Prefix: writes PREFIX-decisions.jsonl, -dead-letters.jsonl.")
         bounded.add_argument("--until", default="", help="How far the history reaches, ISO 8601; now when left out.")
         rules = parser.add_argument_group("rules")

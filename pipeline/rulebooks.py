@@ -12,8 +12,8 @@ from importlib.resources import files
 from pathlib import Path
 
 import yaml
+from google.api_core.retry import Retry, if_exception_type
 
-from pipeline.metrics import counter
 from pipeline.options import RulesSettings
 from tidings.adapters.stores import open_store
 from tidings.engine import Engine
@@ -25,51 +25,48 @@ from tidings.store import Store
 
 _lock = threading.Lock()
 _workers: "dict[RulesSettings, _Worker]" = {}
-_unreachable = counter("rules_unreachable")
+_patiently = Retry(predicate=if_exception_type(StoreError), initial=0.2, maximum=10.0, timeout=120.0)
 
 
 class _Worker:
-    """What one process keeps for one setting."""
+    """What one process keeps for one setting: the store, the engine, and a thread that looks for edits.
+
+    A thread, because an edit is to be checked and reported on even when no event comes by.
+
+    Raises:
+        StoreError: the store cannot be reached, so there are no rules yet.
+    """
 
     def __init__(self, settings: RulesSettings) -> None:
         self.store = open_store(settings.store, settings.project)
         self._source = RuleSource(self.store, template_names(), settings.time_scale)
         self._refresh_seconds = settings.refresh_seconds
-        self._book: RuleBook | None = None
-        self._engine = Engine(RuleBook([]))
-        self._next_look = 0.0
+        self._book = self._source.refresh(datetime.now(UTC))
+        self.engine = Engine(self._book)
+        threading.Thread(target=self._watch, name="rules", daemon=True).start()
 
-    def engine(self) -> Engine:
-        """The engine for the next bundle. The first call must reach the store; later ones fall back on what they have.
-
-        Raises:
-            StoreError: the store was never reached.
-        """
-        if time.monotonic() >= self._next_look:
+    def _watch(self) -> None:
+        while True:
+            time.sleep(self._refresh_seconds)
             try:
                 book = self._source.refresh(datetime.now(UTC))
             except StoreError as error:
-                if self._book is None:
-                    raise
                 logging.getLogger(__name__).warning("rules stay as they were, the store is away: %s", error)
-                _unreachable.inc()
-            else:
-                if book is not self._book:
-                    self._book, self._engine = book, Engine(book)
-            self._next_look = time.monotonic() + self._refresh_seconds
-        return self._engine
+                continue
+            if book is not self._book:
+                self._book, self.engine = book, Engine(book)
 
 
 def _worker(settings: RulesSettings) -> _Worker:
     if settings not in _workers:
-        _workers[settings] = _Worker(settings)
+        _workers[settings] = _patiently(_Worker)(settings)
     return _workers[settings]
 
 
 def engine(settings: RulesSettings) -> Engine:
     """The engine with the rules as they are now; one immutable book, to be kept for a whole bundle."""
     with _lock:
-        return _worker(settings).engine()
+        return _worker(settings).engine
 
 
 def store(settings: RulesSettings) -> Store:
@@ -85,7 +82,8 @@ def engine_from_folder(folder: str, time_scale: float) -> Engine:
         InvalidRuleError: a document is not valid. In the bounded form a person is waiting who can mend it.
     """
     rules = [
-        load(yaml.safe_load(path.read_text(encoding="utf-8")), path.stem) for path in sorted(Path(folder).glob("*.yaml"))
+        load(yaml.safe_load(path.read_text(encoding="utf-8")), path.stem)
+        for path in sorted(Path(folder).glob("*.yaml"))
     ]
     return Engine(RuleBook(rules, time_scale))
 

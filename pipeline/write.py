@@ -80,7 +80,12 @@ def activity_of_event(element: tuple[str, Event]) -> Activity:
     person, event = element
     detail: dict[str, Any] = {"type": event.type}
     return Activity(
-        activity_id=f"e-{event.message_id}", person=person, at=event.timestamp, kind="event", label=event.label, detail=detail
+        activity_id=f"e-{event.message_id}",
+        person=person,
+        at=event.timestamp,
+        kind="event",
+        label=event.label,
+        detail=detail,
     )
 
 
@@ -95,5 +100,10 @@ def activity_of_decision(decision: Decision) -> Activity:
     }
     at: datetime = decision.due_at
     return Activity(
-        activity_id=f"d-{decision.send_id}", person=decision.person, at=at, kind="decision", label=decision.rule_id, detail=detail
+        activity_id=f"d-{decision.send_id}",
+        person=decision.person,
+        at=at,
+        kind="decision",
+        label=decision.rule_id,
+        detail=detail,
     )

@@ -1,0 +1,56 @@
+"""Small things to keep, and ways to be in two places at once."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from threading import Barrier
+from typing import TypeVar
+
+import msgspec
+
+from tidings.decisions import Decision, Trigger
+
+NOON = datetime(2024, 2, 29, 12, 0, 0, 123456, tzinfo=UTC)
+AWKWARD_KEYS = [
+    "u:1", "U:1", "u:1 ", "u:1/2", "u:1_2", ".", "..", "__x__", "__id7__", "~", "~" + "0" * 64, "%2F", "a\nb", "a\x00b",
+    "u:ann@example.com", "\N{SNOWMAN}", "x" * 1500, "x" * 1501, "x" * 1502, "\N{SNOWMAN}" * 501,
+]  # fmt: skip
+"""Keys that a database may stumble over, or take one for another."""
+
+_T = TypeVar("_T")
+
+
+def at(seconds: float) -> datetime:
+    """An instant around noon."""
+    return NOON + timedelta(seconds=seconds)
+
+
+def a_decision(send_id: str = "send-1", person: str = "u:1") -> Decision:
+    """A decision with something in every corner."""
+    trigger = Trigger(name="Cart Viewed", timestamp=at(-60), properties=msgspec.Raw(b'{"rows":[[1,2],[3]],"n":1e2}'))
+    return Decision(
+        send_id=send_id,
+        rule_id="cart-abandoned",
+        rule_version="v1",
+        person=person,
+        episode="episode-1",
+        template="cart",
+        due_at=at(-1),
+        decided_at=at(0),
+        evidence=("message-1", "message-2"),
+        event=trigger,
+        events=(trigger,),
+        category="reminders",
+    )
+
+
+def together(calls: Sequence[Callable[[], _T]]) -> list[_T]:
+    """Run all calls at the same instant, each in a thread of its own."""
+    barrier = Barrier(len(calls))
+
+    def run(call: Callable[[], _T]) -> _T:
+        barrier.wait(timeout=60)
+        return call()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(run, calls))

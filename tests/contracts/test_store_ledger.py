@@ -1,0 +1,258 @@
+"""What every store promises about sends: each is worked on by one worker at a time, and ends once."""
+
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from datetime import timedelta
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from tests.contracts.samples import AWKWARD_KEYS, NOON, a_decision, at, together
+from tidings.adapters.stores import open_store
+from tidings.store import Claim, FinalStatus, LedgerEntry, Store
+
+LEASE = timedelta(seconds=60)
+IN_TIME, TOO_LATE = at(59.999999), at(60)
+FINAL: tuple[FinalStatus, ...] = get_args(FinalStatus)
+
+
+def the_entry(store: Store) -> LedgerEntry:
+    entry = store.ledger_entry("send-1")
+    assert entry is not None
+    return entry
+
+
+class TestClaim:
+    """May I work on this send?"""
+
+    def test_the_first_claim_is_granted_and_recorded(self, store: Store) -> None:
+        """With the decision as it came, and the lease to the microsecond."""
+        assert store.ledger_entry("send-1") is None
+        assert store.claim(a_decision(), NOON, LEASE) is Claim.GRANTED
+        assert the_entry(store) == LedgerEntry(
+            send_id="send-1", status="claimed", decision=a_decision(), updated_at=NOON, lease_until=NOON + LEASE
+        )
+
+    def test_a_claimed_send_is_held_until_the_lease_ends(self, store: Store) -> None:
+        """And asking does not change it."""
+        store.claim(a_decision(), NOON, LEASE)
+        before = the_entry(store)
+        assert store.claim(a_decision(), IN_TIME, LEASE) is Claim.HELD
+        assert the_entry(store) == before
+
+    def test_a_claim_whose_lease_is_over_is_taken_over(self, store: Store) -> None:
+        """Its worker has vanished before anything left; the attempts are counted."""
+        store.claim(a_decision(), NOON, LEASE)
+        assert store.claim(a_decision(), TOO_LATE, LEASE) is Claim.GRANTED
+        entry = the_entry(store)
+        assert (entry.status, entry.attempts, entry.lease_until) == ("claimed", 2, TOO_LATE + LEASE)
+        assert entry.updated_at == TOO_LATE
+
+    def test_a_send_that_is_being_handed_over_is_held_until_the_lease_ends(self, store: Store) -> None:
+        """Its worker may still be talking to the mail server."""
+        store.claim(a_decision(), NOON, LEASE)
+        store.hand_over("send-1", at(1))
+        assert store.claim(a_decision(), IN_TIME, LEASE) is Claim.HELD
+
+    def test_a_worker_that_vanished_while_handing_over_leaves_the_unknown(self, store: Store) -> None:
+        """One caller hears it, and the others wait while that one deals with it."""
+        store.claim(a_decision(), NOON, LEASE)
+        store.hand_over("send-1", at(1))
+        assert store.claim(a_decision(), TOO_LATE, LEASE) is Claim.UNKNOWN
+        assert store.claim(a_decision(), TOO_LATE, LEASE) is Claim.HELD
+        entry = the_entry(store)
+        assert (entry.status, entry.lease_until) == ("handing_over", TOO_LATE + LEASE)
+        assert store.claim(a_decision(), TOO_LATE + LEASE, LEASE) is Claim.UNKNOWN
+
+    @pytest.mark.parametrize("status", FINAL)
+    def test_a_send_that_has_ended_is_done(self, store: Store, status: FinalStatus) -> None:
+        """However it ended, and however long ago."""
+        store.claim(a_decision(), NOON, LEASE)
+        store.finish("send-1", status, at(1))
+        before = the_entry(store)
+        assert store.claim(a_decision(), at(1), LEASE) is Claim.DONE
+        assert store.claim(a_decision(), at(1e7), LEASE) is Claim.DONE
+        assert the_entry(store) == before
+
+    def test_send_ids_may_look_like_anything(self, store: Store) -> None:
+        """None is mistaken for another."""
+        for key in AWKWARD_KEYS:
+            assert store.claim(a_decision(key), NOON, LEASE) is Claim.GRANTED
+        for key in AWKWARD_KEYS:
+            entry = store.ledger_entry(key)
+            assert entry is not None
+            assert entry.send_id == key
+
+
+class TestHandOverAndRelease:
+    """From here on a crash is ambiguous, and back."""
+
+    def test_handing_over_is_for_the_one_who_holds_the_claim(self, store: Store) -> None:
+        """It is marked before the mail leaves, and marked once."""
+        store.claim(a_decision(), NOON, LEASE)
+        assert store.hand_over("send-1", at(1)) is True
+        assert (the_entry(store).status, the_entry(store).updated_at) == ("handing_over", at(1))
+        assert store.hand_over("send-1", at(2)) is False
+        assert the_entry(store).updated_at == at(1)
+
+    def test_nobody_hands_over_what_has_ended(self, store: Store) -> None:
+        """A worker that overslept its lease finds the work done."""
+        store.claim(a_decision(), NOON, LEASE)
+        store.finish("send-1", "sent", at(1))
+        assert store.hand_over("send-1", at(2)) is False
+        assert the_entry(store).status == "sent"
+
+    def test_nobody_hands_over_what_was_never_claimed(self, store: Store) -> None:
+        """Nor gives it back, nor ends it: there is no entry afterwards either."""
+        assert store.hand_over("send-1", NOON) is False
+        store.release("send-1", NOON)
+        store.finish("send-1", "sent", NOON)
+        assert store.ledger_entry("send-1") is None
+
+    @pytest.mark.parametrize("handed_over", [True, False])
+    def test_a_released_send_is_free_at_once(self, store: Store, handed_over: bool) -> None:
+        """After a temporary failure, before the mail left or while the mail server refused it."""
+        store.claim(a_decision(), NOON, LEASE)
+        if handed_over:
+            store.hand_over("send-1", at(1))
+        store.release("send-1", at(2), handed_over=handed_over)
+        entry = the_entry(store)
+        assert (entry.status, entry.lease_until, entry.updated_at) == ("claimed", at(2), at(2))
+        assert store.claim(a_decision(), at(2), LEASE) is Claim.GRANTED
+        assert the_entry(store).attempts == 2
+
+    def test_a_worker_that_lost_its_claim_cannot_release_anothers_mail(self, store: Store) -> None:
+        """It says that it had not handed over yet; the other one has."""
+        store.claim(a_decision(), NOON, LEASE)
+        store.claim(a_decision(), TOO_LATE, LEASE)
+        store.hand_over("send-1", at(61))
+        store.release("send-1", at(62), handed_over=False)
+        assert the_entry(store).status == "handing_over"
+
+    def test_what_has_ended_is_not_released(self, store: Store) -> None:
+        """It stays ended."""
+        store.claim(a_decision(), NOON, LEASE)
+        store.finish("send-1", "sent", at(1))
+        store.release("send-1", at(2))
+        assert the_entry(store).status == "sent"
+
+
+class TestFinish:
+    """How it ended."""
+
+    def test_the_ending_is_recorded_with_its_reason(self, store: Store) -> None:
+        """Without a hand-over too: most endings are suppressions."""
+        store.claim(a_decision(), NOON, LEASE)
+        store.finish("send-1", "suppressed", at(1), reason="no_consent", detail="marketing")
+        entry = the_entry(store)
+        assert (entry.status, entry.reason, entry.detail) == ("suppressed", "no_consent", "marketing")
+        assert (entry.updated_at, entry.attempts, entry.decision) == (at(1), 1, a_decision())
+
+    def test_finishing_again_leaves_the_first_ending_as_it_is(self, store: Store) -> None:
+        """Down to the instant."""
+        store.claim(a_decision(), NOON, LEASE)
+        store.hand_over("send-1", at(1))
+        store.finish("send-1", "sent", at(2), detail="250 OK")
+        before = the_entry(store)
+        store.finish("send-1", "dead_lettered", at(3), reason="render_failed")
+        assert the_entry(store) == before
+
+
+class TestLedger:
+    """The list of sends."""
+
+    def test_the_latest_entries_come_first(self, store: Store) -> None:
+        """By their last change; at equal times the greater id; no more than asked for."""
+        for send_id, seconds in (("a", 1), ("b", 2), ("c", 2), ("d", 0)):
+            store.claim(a_decision(send_id), at(seconds), LEASE)
+        store.finish("d", "sent", at(9))
+        assert [entry.send_id for entry in store.ledger()] == ["d", "c", "b", "a"]
+        assert [entry.send_id for entry in store.ledger(limit=2)] == ["d", "c"]
+
+    def test_it_can_be_asked_for_one_person(self, store: Store) -> None:
+        """With the same order and the same limit."""
+        for number, person in enumerate(["u:1", "u:2", "u:1", "u:1"]):
+            store.claim(a_decision(f"send-{number}", person), at(number), LEASE)
+        assert [entry.send_id for entry in store.ledger("u:1")] == ["send-3", "send-2", "send-0"]
+        assert [entry.send_id for entry in store.ledger("u:1", limit=1)] == ["send-3"]
+        assert store.ledger("u:2") == [store.ledger_entry("send-1")]
+        assert store.ledger("u:3") == []
+
+
+class TestManyWorkers:
+    """Twenty workers at the same instant, each with a connection of its own or sharing one."""
+
+    @pytest.fixture(params=["one store for all", "a store for each"])
+    def workers(self, request: pytest.FixtureRequest, open_again: Callable[[], Store]) -> list[Store]:
+        """Twenty stores on the same data."""
+        first = open_again()
+        return [first] * 20 if request.param == "one store for all" else [first, *(open_again() for _ in range(19))]
+
+    def test_one_of_them_gets_a_new_send(self, workers: list[Store]) -> None:
+        """The others hear that it is held."""
+        answers = together([partial(store.claim, a_decision(), NOON, LEASE) for store in workers])
+        assert Counter(answers) == {Claim.GRANTED: 1, Claim.HELD: 19}
+
+    def test_one_of_them_takes_over_a_lease_that_is_over(self, workers: list[Store]) -> None:
+        """And it counts as one attempt."""
+        workers[0].claim(a_decision(), NOON, LEASE)
+        answers = together([partial(store.claim, a_decision(), TOO_LATE, LEASE) for store in workers])
+        assert Counter(answers) == {Claim.GRANTED: 1, Claim.HELD: 19}
+        assert the_entry(workers[0]).attempts == 2
+
+    def test_one_of_them_hears_of_the_unknown(self, workers: list[Store]) -> None:
+        """Otherwise it would be dealt with twenty times."""
+        workers[0].claim(a_decision(), NOON, LEASE)
+        workers[0].hand_over("send-1", at(1))
+        answers = together([partial(store.claim, a_decision(), TOO_LATE, LEASE) for store in workers])
+        assert Counter(answers) == {Claim.UNKNOWN: 1, Claim.HELD: 19}
+
+    def test_one_of_them_may_hand_over(self, workers: list[Store]) -> None:
+        """Even if all of them believe that they hold the claim."""
+        workers[0].claim(a_decision(), NOON, LEASE)
+        answers = together([partial(store.hand_over, "send-1", at(1)) for store in workers])
+        assert Counter(answers) == {True: 1, False: 19}
+
+    def test_one_of_their_endings_counts(self, workers: list[Store]) -> None:
+        """Whole: the status and the detail of the same worker."""
+        workers[0].claim(a_decision(), NOON, LEASE)
+        together(
+            [
+                partial(
+                    store.finish, "send-1", FINAL[number % len(FINAL)], at(number), detail=FINAL[number % len(FINAL)]
+                )
+                for number, store in enumerate(workers)
+            ]
+        )
+        entry = the_entry(workers[0])
+        assert entry.status == entry.detail
+        assert FINAL[int((entry.updated_at - NOON).total_seconds()) % len(FINAL)] == entry.status
+
+
+def claims_of_one_process(url: str, sends: int) -> list[Claim]:
+    """Open the store and claim each of the sends in four threads at once."""
+    store = open_store(url, "unused")
+    try:
+        return [
+            answer
+            for number in range(sends)
+            for answer in together([partial(store.claim, a_decision(f"send-{number}"), NOON, LEASE)] * 4)
+        ]
+    finally:
+        store.close()
+
+
+def test_processes_share_one_sqlite_file(tmp_path: Path) -> None:
+    """They create it together, and each send is granted to one thread of one of them."""
+    processes, sends = 4, 25
+    context = get_context("spawn")
+    everybody_is_here = context.Barrier(processes)
+    with ProcessPoolExecutor(processes, context, everybody_is_here.wait, (60,)) as pool:
+        urls = [f"sqlite:{tmp_path / 'store.db'}"] * processes
+        answers = list(pool.map(claims_of_one_process, urls, [sends] * processes))
+    counted = Counter(answer for of_one in answers for answer in of_one)
+    assert counted == {Claim.GRANTED: sends, Claim.HELD: sends * (processes * 4 - 1)}

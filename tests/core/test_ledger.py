@@ -1,0 +1,85 @@
+"""Whatever workers do, crash or oversleep: no mail is sent twice. Every interleaving of three workers is walked."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Literal, NamedTuple
+
+from tests.contracts.samples import a_decision, at
+from tidings import ledger
+from tidings.store import Claim, LedgerEntry
+
+LEASE = timedelta(seconds=10)
+WORKERS = range(3)
+
+Step = Literal["claim", "prepare", "send", "take back", "finish", "give up"]
+
+
+class State(NamedTuple):
+    """One moment: the entry, the clock, what each worker does next, and how many mails have gone out."""
+
+    entry: LedgerEntry | None = None
+    seconds: int = 0
+    steps: tuple[Step, ...] = ("claim", "claim", "claim")
+    mails: int = 0
+
+    def key(self) -> object:
+        """What the future depends on."""
+        lease_is_over = self.entry is None or at(self.seconds) >= self.entry.lease_until
+        return self.entry and self.entry.status, lease_is_over, self.steps, self.mails
+
+    def after(self, worker: int, step: Step, entry: LedgerEntry | None, mails: int = 0) -> "State":
+        """This worker did something, and goes on with `step`."""
+        steps = tuple(step if each == worker else self.steps[each] for each in WORKERS)
+        return self._replace(entry=entry, steps=steps, mails=self.mails + mails)
+
+
+def futures(state: State) -> Iterator[State]:
+    """Every moment that can come next: time passes, or a worker crashes, fails or succeeds."""
+    yield state._replace(seconds=state.seconds + 11)
+    for worker in WORKERS:
+        yield state.after(worker, "claim", state.entry)
+        yield from deeds(state, worker)
+
+
+def deeds(state: State, worker: int) -> Iterator[State]:
+    """What one worker can do next, as the delivering function does it."""
+    entry, now = state.entry, at(state.seconds)
+    if state.steps[worker] == "claim":
+        entry, answer = ledger.claim(entry, a_decision(), now, LEASE)
+        next_step: dict[Claim, Step] = {Claim.GRANTED: "prepare", Claim.UNKNOWN: "give up"}
+        yield state.after(worker, next_step.get(answer, "claim"), entry)
+        return
+    assert entry
+    match state.steps[worker]:
+        case "prepare":
+            yield state.after(worker, "claim", ledger.release(entry, now, handed_over=False))
+            handed_over = ledger.hand_over(entry, now)
+            yield state.after(worker, "claim" if handed_over is entry else "send", handed_over)
+        case "send":
+            yield state.after(worker, "take back", entry)  # the mail server said: later
+            yield state.after(worker, "finish", entry, mails=1)
+        case "take back":
+            yield state.after(worker, "claim", ledger.release(entry, now, handed_over=True))
+        case "finish":
+            yield state.after(worker, "claim", ledger.finish(entry, "sent", now, None, ""))
+        case "give up":
+            yield state.after(worker, "claim", ledger.finish(entry, "dead_lettered", now, None, ""))
+
+
+def test_no_interleaving_of_workers_sends_twice_or_changes_an_ending() -> None:
+    """And there are interleavings that send, that end, and that end without having sent."""
+    seen = {State().key(): State()}
+    waiting = [State()]
+    while waiting:
+        state = waiting.pop()
+        for future in futures(state):
+            assert future.mails <= 1, future
+            if state.entry and state.entry.status in ledger.FINAL:
+                assert future.entry is state.entry, future
+            if future.key() not in seen:
+                seen[future.key()] = future
+                waiting.append(future)
+    endings = {(state.entry.status, state.mails) for state in seen.values() if state.entry}
+    assert {("sent", 1), ("dead_lettered", 0), ("dead_lettered", 1), ("claimed", 0)} <= endings
+    assert ("sent", 0) not in endings
+    assert ("claimed", 1) not in endings

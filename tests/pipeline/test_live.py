@@ -1,0 +1,116 @@
+"""The pipeline as it runs on one machine: real Pub/Sub protocol, real store, a process that is killed."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.people import an_event
+from tests.pipeline.live import Live
+from tests.support import eventually
+from tidings.adapters.pubsub import Message
+from tidings.adapters.pubsub_server import PubSubServer
+
+RULES = Path(__file__).parents[2] / "rules"
+
+
+@pytest.fixture
+def live(tmp_path, monkeypatch):
+    """Fifteen minutes are one second here."""
+    with PubSubServer(path=None) as address:
+        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", address)
+        live = Live(tmp_path, time_scale=900)
+        for path in RULES.glob("*.yaml"):
+            live.store.put_rule(path.stem, yaml.safe_load(path.read_text()))
+        yield live
+        live.store.close()
+
+
+def now(ahead: float = 0.0) -> datetime:
+    return datetime.now(UTC) + timedelta(seconds=ahead)
+
+
+def added(who, when=None, **more):
+    return an_event("Product Added", when or now(), user_id=who, properties={"cart_id": f"cart of {who}", **more})
+
+
+def ordered(who, when=None):
+    return an_event("Order Completed", when or now(), user_id=who, properties={"cart_id": f"cart of {who}"})
+
+
+def test_events_become_sends_profiles_consent_activity_and_dead_letters(live):
+    with live.pipeline():
+        live.publish(
+            an_event("", now(), type="identify", user_id="ann", traits={"email": "ann@shop.example", "plan": "pro"}),
+            an_event("Consent Given", now(), user_id="ann", properties={"words": "Yes, write to me"}),
+            an_event("Signed Up", now(), user_id="ann"),
+            added("ann"),
+        )
+        live.publish_raw(
+            Message(b"not ours", {}),
+            Message(b"broken", {"schema": "tidings.event.v1"}),
+        )
+        eventually(lambda: sorted(live.sends()) == [("cart-abandoned", "u:ann"), ("welcome", "u:ann")], seconds=40)
+        assert sorted(eventually(live.dead_letters)) == ["not_ours", "unreadable"]
+        profile = live.store.profile("u:ann")
+        assert profile.traits == {"email": "ann@shop.example", "plan": "pro"}
+        [record] = live.store.consent("u:ann")
+        assert (record.given, record.category, record.words) == (True, "marketing", "Yes, write to me")
+        labels = eventually(
+            lambda: len(found := {(one.kind, one.label) for one in live.store.activity("u:ann")}) == 6 and found
+        )
+        assert ("event", "Signed Up") in labels
+        assert ("decision", "cart-abandoned") in labels
+
+
+def test_after_a_pause_the_backlog_is_read_before_anything_is_called_missing(live):
+    """The order lies behind six hundred other messages, and the deadline has long passed by the clock on the wall."""
+    live.publish(added("ann"), added("bob"))
+    live.publish(*(an_event("Noise", now(), user_id=f"p{number}") for number in range(600)))
+    live.publish(ordered("ann"))
+    time.sleep(2)  # the deadline, one second of event time, passes while nobody looks: that is the test
+    with live.pipeline():
+        eventually(lambda: ("cart-abandoned", "u:bob") in live.sends(), seconds=40)
+        live.publish(added("eve"))
+        eventually(lambda: ("cart-abandoned", "u:eve") in live.sends(), seconds=40)
+    assert sorted(live.sends()) == [("cart-abandoned", "u:bob"), ("cart-abandoned", "u:eve")]
+
+
+def test_killing_the_pipeline_loses_no_decision_and_a_repeat_has_the_same_identity(live):
+    with live.pipeline():
+        live.publish(an_event("Signed Up", now(), user_id="first"))
+        eventually(lambda: ("welcome", "u:first") in live.sends())
+        live.publish(*(an_event("Signed Up", now(), user_id=f"p{number}") for number in range(50)))
+    with live.pipeline():
+        eventually(lambda: len(set(live.sends())) == 51, seconds=60)
+    by_person = {
+        one.person: {other.send_id for other in live.decided if other.person == one.person} for one in live.decided
+    }
+    assert all(len(ids) == 1 for ids in by_person.values())
+
+
+def test_an_edit_changes_what_happens_and_a_bad_edit_is_reported_on_the_document(live):
+    rule = yaml.safe_load((RULES / "welcome.yaml").read_text())
+    with live.pipeline():
+        edited = {**rule, "trigger": {"performed": {"event": "Account Created"}}}
+        live.store.put_rule("welcome", edited)
+        eventually(lambda: by_id(live, "welcome").last_good == edited, seconds=10)
+        live.publish(an_event("Account Created", now(), user_id="ann"))
+        eventually(lambda: ("welcome", "u:ann") in live.sends(), seconds=10)
+
+        live.store.put_rule(
+            "welcome", {**rule, "trigger": {"performed": {"event": "Account Created", "within": "soon"}}}
+        )
+        report = eventually(
+            lambda: (found := by_id(live, "welcome").report) and not found["valid"] and found, seconds=10
+        )
+        assert report["faults"][0]["path"] == "trigger.performed.within"
+        assert report["faults"][0]["value"] == "soon"
+        live.publish(an_event("Account Created", now(), user_id="bob"))
+        eventually(lambda: ("welcome", "u:bob") in live.sends(), seconds=10)
+
+
+def by_id(live, rule_id):
+    return next(one for one in live.store.rules() if one.rule_id == rule_id)

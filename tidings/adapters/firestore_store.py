@@ -1,0 +1,315 @@
+"""The store in Firestore: production, and Google's emulator when FIRESTORE_EMULATOR_HOST is set.
+
+| document | holds |
+|---|---|
+| `profiles/{digest of the person}` | person, first_seen, last_seen, and `record`, the profile as JSON text |
+| `profiles/{...}/consent/{record id}` | the record, field by field |
+| `profiles/{...}/activity/{activity id}` | the line, field by field, its detail as JSON text, `expires_at` |
+| `suppressions/{address digest}` | reason, at |
+| `ledger/{send id}` | the entry, field by field, its decision as JSON text, `expires_at` |
+| `rules/{rule id}` | the author's own fields, and `_tidings: {report, last_good}` beside them |
+
+Traits are JSON text because Firestore has no lists of lists, no integers over 64 bits and no empty names, and because
+an index entry for every trait of everybody costs more than the trait.
+
+Production needs:
+* one composite index: `ledger` by person ascending, updated_at descending;
+* time-to-live policies on `expires_at` of the collection groups `ledger` and `activity` (400 days after the last
+  change). A send id that has expired could be claimed anew, so nothing older than that may be replayed for real;
+* of the single-field indexes only `activity.at` and `ledger.updated_at` (and `profiles.person`, for people at the
+  console). The other fields of `profiles`, `consent`, `activity` and `ledger` want an exemption: they are large, or
+  they rise with the clock. `ledger.updated_at` rises too, and so bounds the ledger to 500 writes a second, which is
+  about 160 mails.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar
+from uuid import uuid4
+
+import msgspec
+from google.api_core import exceptions
+from google.cloud import firestore
+from google.cloud.firestore_v1.base_query import FieldFilter
+
+from tidings import ledger, profiles
+from tidings.adapters.firestore_access import MAX_COMMIT_BYTES, Access, Document, Fields, Seen, patient
+from tidings.adapters.firestore_values import document_id, faults, instants, pack, person_id, plain, unpack
+from tidings.decisions import Decision, Reason
+from tidings.decisions import decode as decode_decision
+from tidings.decisions import encode as encode_decision
+from tidings.errors import InvalidRuleError
+from tidings.store import (
+    RESERVED,
+    Activity,
+    Claim,
+    ConsentRecord,
+    FinalStatus,
+    LedgerEntry,
+    Profile,
+    ProfileUpdate,
+    RuleRecord,
+)
+
+KEPT = timedelta(days=400)
+MAX_PEOPLE = 100
+"""Profiles in one commit: few, because each is read before it is written, and one lost race runs them all again."""
+
+_T = TypeVar("_T")
+
+
+class _Change(Generic[_T]):
+    """One change to the ledger on its way through several attempts.
+
+    `name` is written with it: an attempt that went through, but whose answer was lost, is recognised by the next one.
+    `look` is False while an attempt may hope to be the first to write the entry, without reading it.
+    """
+
+    def __init__(self, step: Callable[[LedgerEntry | None], tuple[LedgerEntry | None, _T]], look: bool = True) -> None:
+        self.name = uuid4().hex
+        self.step = step
+        self.look = look
+        self.answer: tuple[_T, ...] = ()
+
+
+class FirestoreStore(Access):
+    """`tidings.store.Store` in one Firestore database (native mode).
+
+    Args:
+        project: the Google Cloud project.
+        database: the name of the database.
+        timeout: seconds after which a call gives up with `StoreError`; an attempt that hangs may double it.
+    """
+
+    def __init__(self, project: str, database: str = "(default)", timeout: float = 10.0) -> None:
+        super().__init__(project, database, timeout)
+
+    # --- people
+
+    @patient
+    def profile(self, person: str) -> Profile | None:
+        """See `Store.profile`."""
+        return _profile(self.get(self._person(person)))
+
+    def update_profiles(self, updates: Sequence[ProfileUpdate]) -> None:
+        """See `Store.update_profiles`."""
+        news: dict[str, Profile] = {}
+        for update in updates:
+            news[update.person] = profiles.merge(news.get(update.person), update)
+        people = list(news.values())
+        for start in range(0, len(people), MAX_PEOPLE):
+            self._join(people[start : start + MAX_PEOPLE])
+
+    @patient
+    def _join(self, people: list[Profile]) -> None:
+        news = {self._person(profile.person).path: profile for profile in people}
+        batch, size = self.client.batch(), 0
+        for seen in self.get_all(self._person(profile.person) for profile in people):
+            before, after = _profile(seen), news[seen.document.path]
+            if before is not None:
+                after = profiles.join(before, after)
+            if after == before:
+                continue
+            record = profiles.encode(after)
+            times = {"first_seen": after.first_seen, "last_seen": after.last_seen}
+            self.write(batch, seen, {"person": after.person, "record": record.decode()} | times)
+            size += len(record)
+            if size > MAX_COMMIT_BYTES:  # what is written already is merged again without harm, should the rest fail
+                self.commit(batch)
+                batch, size = self.client.batch(), 0
+        self.commit(batch)
+
+    def record_consent(self, records: Sequence[ConsentRecord]) -> None:
+        """See `Store.record_consent`."""
+        self.append(
+            (
+                self._person(record.person).collection("consent").document(document_id(record.record_id)),
+                msgspec.structs.asdict(record),
+            )
+            for record in records
+        )
+
+    @patient
+    def consent(self, person: str) -> list[ConsentRecord]:
+        """See `Store.consent`."""
+        records = self.run(self._person(person).collection("consent"))
+        found = [msgspec.convert(instants(fields), ConsentRecord) for _, fields in records]
+        return sorted(found, key=lambda record: (record.at, record.record_id))
+
+    def suppress(self, address_digest: str, reason: str, at: datetime) -> None:
+        """See `Store.suppress`."""
+        self.append([(self._suppression(address_digest), {"reason": reason, "at": at})])
+
+    @patient
+    def is_suppressed(self, address_digest: str) -> bool:
+        """See `Store.is_suppressed`."""
+        return self.get(self._suppression(address_digest)).fields is not None
+
+    # --- sends
+
+    def claim(self, decision: Decision, now: datetime, lease: timedelta) -> Claim:
+        """See `Store.claim`. The first attempt creates without looking: most sends are claimed once."""
+
+        def step(entry: LedgerEntry | None) -> tuple[LedgerEntry, Claim]:
+            return ledger.claim(entry, decision, now, lease)
+
+        return self._step(decision.send_id, _Change(step, look=False))
+
+    def release(self, send_id: str, now: datetime, handed_over: bool = True) -> None:
+        """See `Store.release`."""
+        self._step(send_id, _Change(lambda entry: (entry and ledger.release(entry, now, handed_over), None)))
+
+    def hand_over(self, send_id: str, now: datetime) -> bool:
+        """See `Store.hand_over`."""
+
+        def step(entry: LedgerEntry | None) -> tuple[LedgerEntry | None, bool]:
+            after = entry and ledger.hand_over(entry, now)
+            return after, after is not entry
+
+        return self._step(send_id, _Change(step))
+
+    def finish(
+        self, send_id: str, status: FinalStatus, now: datetime, reason: Reason | None = None, detail: str = ""
+    ) -> None:
+        """See `Store.finish`."""
+        change = _Change(lambda entry: (entry and ledger.finish(entry, status, now, reason, detail), None))
+        self._step(send_id, change)
+
+    @patient
+    def _step(self, send_id: str, change: _Change[_T]) -> _T:
+        seen = Seen(self._send(send_id))
+        if change.look:
+            seen = self.get(seen.document)
+            if seen.fields is not None and seen.fields.get("changed_by") == change.name:
+                return change.answer[0]
+        change.look = True
+        before = _entry(seen.fields)
+        after, answer = change.step(before)
+        if after is not None and after is not before:
+            change.answer = (answer,)
+            batch = self.client.batch()
+            self.write(batch, seen, _ledger_fields(after) | {"changed_by": change.name})
+            self.commit(batch)
+        return answer
+
+    @patient
+    def ledger_entry(self, send_id: str) -> LedgerEntry | None:
+        """See `Store.ledger_entry`."""
+        return _entry(self.get(self._send(send_id)).fields)
+
+    @patient
+    def ledger(self, person: str | None = None, limit: int = 1000) -> list[LedgerEntry]:
+        """See `Store.ledger`."""
+        newest_first = self.client.collection("ledger").order_by("updated_at", direction=firestore.Query.DESCENDING)
+        query = newest_first.limit(limit)
+        if person is not None:
+            query = query.where(filter=FieldFilter("person", "==", person))
+        return [entry for _, fields in self.run(query) if (entry := _entry(fields))]
+
+    # --- rules
+
+    @patient
+    def rules(self) -> list[RuleRecord]:
+        """See `Store.rules`. Costs one document read for each rule."""
+        found = [_rule(name, fields) for name, fields in self.run(self.client.collection("rules"))]
+        return sorted(found, key=lambda rule: rule.rule_id)
+
+    @patient
+    def put_rule(self, rule_id: str, document: dict[str, Any]) -> None:
+        """See `Store.put_rule`.
+
+        Raises:
+            InvalidRuleError: Firestore cannot hold lists directly inside lists, integers over 64 bits, names that are
+                empty or like `__this__`, more than 20 levels, or more than 900 kB.
+        """
+        fields = msgspec.to_builtins({name: value for name, value in document.items() if name != RESERVED})
+        if refused := faults(fields):
+            raise InvalidRuleError(rule_id, refused)
+        seen = self.get(self._rule(rule_id))
+        if seen.fields is not None:
+            fields |= dict.fromkeys(seen.fields.keys() - fields.keys() - {RESERVED}, firestore.DELETE_FIELD)
+        elif seen.document.id != rule_id:
+            fields[RESERVED] = {"rule_id": rule_id}
+        if fields or seen.fields is None:
+            batch = self.client.batch()
+            self.write(batch, seen, fields)
+            self.commit(batch)
+
+    @patient
+    def report_rule(self, rule_id: str, report: dict[str, Any], last_good: dict[str, Any] | None) -> None:
+        """See `Store.report_rule`."""
+        fields = {f"{RESERVED}.report": pack(report), f"{RESERVED}.last_good": pack(last_good)}
+        try:
+            self._rule(rule_id).update(fields, retry=None, timeout=self.timeout)
+        except exceptions.NotFound:
+            return
+
+    @patient
+    def delete_rule(self, rule_id: str) -> None:
+        """See `Store.delete_rule`."""
+        self._rule(rule_id).delete(retry=None, timeout=self.timeout)
+
+    # --- activity
+
+    def append_activity(self, items: Sequence[Activity]) -> None:
+        """See `Store.append_activity`."""
+        self.append(
+            (
+                self._person(item.person).collection("activity").document(document_id(item.activity_id)),
+                msgspec.structs.asdict(item)
+                | {"detail": msgspec.json.encode(item.detail).decode(), "expires_at": item.at + KEPT},
+            )
+            for item in items
+        )
+
+    @patient
+    def activity(self, person: str, limit: int = 100) -> list[Activity]:
+        """See `Store.activity`."""
+        lines = self._person(person).collection("activity")
+        query = lines.order_by("at", direction=firestore.Query.DESCENDING).limit(limit)
+        rows = [instants(fields) for _, fields in self.run(query)]
+        return [msgspec.convert(row | {"detail": msgspec.json.decode(row["detail"])}, Activity) for row in rows]
+
+    def _person(self, person: str) -> Document:
+        return self.client.collection("profiles").document(person_id(person))
+
+    def _suppression(self, address_digest: str) -> Document:
+        return self.client.collection("suppressions").document(document_id(address_digest))
+
+    def _send(self, send_id: str) -> Document:
+        return self.client.collection("ledger").document(document_id(send_id))
+
+    def _rule(self, rule_id: str) -> Document:
+        return self.client.collection("rules").document(document_id(rule_id))
+
+
+def _profile(seen: Seen) -> Profile | None:
+    return None if seen.fields is None else profiles.decode(seen.fields["record"])
+
+
+def _ledger_fields(entry: LedgerEntry) -> Fields:
+    return msgspec.structs.asdict(entry) | {
+        "person": entry.decision.person,
+        "rule_id": entry.decision.rule_id,
+        "decision": encode_decision(entry.decision).decode(),
+        "expires_at": entry.updated_at + KEPT,
+    }
+
+
+def _entry(fields: Fields | None) -> LedgerEntry | None:
+    if fields is None:
+        return None
+    decision = decode_decision(fields["decision"].encode())
+    return msgspec.convert(instants(fields) | {"decision": decision}, LedgerEntry)
+
+
+def _rule(name: str, fields: Fields) -> RuleRecord:
+    ours = fields.pop(RESERVED, None)
+    ours = ours if isinstance(ours, dict) else {}  # an author can break this field too
+    written = ours.get("rule_id")
+    return RuleRecord(
+        rule_id=written if isinstance(written, str) and document_id(written) == name else name,
+        document=plain(fields),
+        last_good=unpack(ours.get("last_good")),
+        report=unpack(ours.get("report")),
+    )
