@@ -40,7 +40,7 @@ class UpdateProfiles(beam.DoFn):
         """Hold the event back, note what it brings."""
         person, event = element
         if event.type == "identify":
-            update = ProfileUpdate(person=person, at=event.timestamp, traits=event.objects["traits"])
+            update = ProfileUpdate(person=person, at=event.timestamp, traits=event.read("traits"))
             self._updates.append(update)
         self._consent += consent.from_event(event)
         self._waiting.append(WindowedValue(element, timestamp, (GlobalWindow(),)))

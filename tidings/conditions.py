@@ -7,12 +7,12 @@ of it; it is never guessed at.
 
 import operator
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from tidings.errors import TidingsError
-from tidings.events import Event
+from tidings.events import Event, ObjectName
 
 Predicate = Callable[[Event], bool]
 Getter = Callable[[Event], Any]
@@ -72,14 +72,15 @@ class Condition(BaseModel):
 
 def getter(path: str) -> Getter:
     """A function from an event to the value at `path`, or MISSING."""
-    root, first, *rest = path.split(".")
+    name, first, *rest = path.split(".")
+    root = cast("ObjectName", name)
 
     def shallow(event: Event) -> Any:
-        value = event.objects[root].get(first)
+        value = event.read(root).get(first)
         return MISSING if value is None else value
 
     def deep(event: Event) -> Any:
-        value = event.objects[root].get(first)
+        value = event.read(root).get(first)
         for part in rest:
             if not isinstance(value, dict):
                 return MISSING

@@ -8,7 +8,7 @@ everything received before it has been fed. `state.wake_at` says when to call `w
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -35,9 +35,13 @@ class Fault(NamedTuple):
 class Outcome(NamedTuple):
     """What came of a call."""
 
-    decisions: list[Decision]
-    faults: list[Fault]
+    decisions: Sequence[Decision]
+    faults: Sequence[Fault]
     duplicates: int
+
+
+NOTHING = Outcome((), (), 0)
+"""What comes of most calls."""
 
 
 class Engine:
@@ -61,7 +65,7 @@ class Engine:
                 except TypeMismatchError as error:
                     faults.append(Fault(watch.compiled.rule.id, event, str(error)))
         state.wake_at = min(state.wake_at, state.seen_until)
-        return Outcome(decisions, faults, duplicates)
+        return Outcome(decisions, faults, duplicates) if decisions or faults or duplicates else NOTHING
 
     def wake(self, state: PersonState, now: int) -> Outcome:
         """Time has passed: return what is due by `now`, and forget what is over."""

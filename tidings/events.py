@@ -6,7 +6,6 @@ Source of the fields: https://segment.com/docs/connections/spec/common/
 """
 
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -18,8 +17,13 @@ EVENT_TYPES: tuple[str, ...] = get_args(EventType)
 SCHEMA = "tidings.event.v1"
 """The Pub/Sub attribute `schema` of every event; another value is not ours."""
 
+ObjectName = Literal["properties", "traits", "context"]
+OBJECTS: tuple[ObjectName, ...] = get_args(ObjectName)
+
+_object_decoder = msgspec.json.Decoder(dict[str, Any])
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NOTHING = msgspec.Raw(b"{}")
+_BRACE = ord("{")
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, dict=True):
@@ -66,24 +70,22 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defa
         """What the event is called: the name of a track, page or screen, and otherwise its type."""
         return self.event or self.name or self.type
 
-    @cached_property
+    @property
     def at(self) -> int:
         """`timestamp` in milliseconds since 1970 UTC, the unit of time inside the engine."""
         return millis(self.timestamp)
 
-    @cached_property
+    def read(self, root: ObjectName) -> dict[str, Any]:
+        """`properties`, `traits` or `context`, decoded when somebody first asks, and then remembered."""
+        decoded: dict[str, Any] | None = self.__dict__.get(root)
+        if decoded is None:
+            decoded = self.__dict__[root] = _object_decoder.decode(getattr(self, root))
+        return decoded
+
+    @property
     def objects(self) -> dict[str, dict[str, Any]]:
-        """`properties`, `traits` and `context`, decoded once, when somebody first asks."""
-        return {
-            "properties": _object(self.properties),
-            "traits": _object(self.traits),
-            "context": _object(self.context),
-        }
-
-
-def _object(raw: msgspec.Raw) -> dict[str, Any]:
-    value = msgspec.json.decode(raw)
-    return value if isinstance(value, dict) else {}
+        """All three of them."""
+        return {root: self.read(root) for root in OBJECTS}
 
 
 def millis(instant: datetime) -> int:
@@ -119,9 +121,9 @@ def decode(data: bytes) -> Event:
         raise InvalidEventError("no_person", "neither userId nor anonymousId is there")
     if event.timestamp.tzinfo is None or event.received_at.tzinfo is None:
         raise InvalidEventError("no_timezone", "timestamp and receivedAt need an offset")
-    for field in ("properties", "traits", "context"):
-        if not bytes(getattr(event, field)).lstrip().startswith(b"{"):
-            raise InvalidEventError("not_an_object", f"{field} must be a JSON object")
+    for raw in (event.properties, event.traits, event.context):
+        if raw is not _NOTHING and memoryview(raw)[0] != _BRACE:
+            raise InvalidEventError("not_an_object", "properties, traits and context must be JSON objects")
     return event
 
 

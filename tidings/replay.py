@@ -3,7 +3,8 @@
 The bounded form of the pipeline uses it, the stories in `tests/journeys/`, and whatever has the whole past at hand.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 
 from tidings.engine import Engine, Outcome
 from tidings.events import Event, millis
@@ -20,25 +21,23 @@ def replay(engine: Engine, person: str, events: Iterable[Event], until: int) -> 
         until: how far the history reaches, in milliseconds: deadlines before it are decided, later ones are not.
     """
     state = PersonState(person)
-    total = Outcome([], [], 0)
+    outcomes: list[Outcome] = []
     for event in sorted(events, key=_receipt):
         received_at = millis(event.received_at)
-        total = _wake(engine, state, min(received_at, until), total)
-        total = _add(total, engine.feed(state, (event,), received_at))
-    return _wake(engine, state, until, total)
+        outcomes += _wake(engine, state, min(received_at, until))
+        outcomes.append(engine.feed(state, (event,), received_at))
+    outcomes += _wake(engine, state, until)
+    return Outcome(
+        [decision for one in outcomes for decision in one.decisions],
+        [fault for one in outcomes for fault in one.faults],
+        sum(one.duplicates for one in outcomes),
+    )
 
 
-def _wake(engine: Engine, state: PersonState, until: int, total: Outcome) -> Outcome:
+def _wake(engine: Engine, state: PersonState, until: int) -> Iterator[Outcome]:
     while state.wake_at <= until:
-        total = _add(total, engine.wake(state, state.wake_at))
-    return total
+        yield engine.wake(state, state.wake_at)
 
 
-def _add(one: Outcome, other: Outcome) -> Outcome:
-    one.decisions.extend(other.decisions)
-    one.faults.extend(other.faults)
-    return one._replace(duplicates=one.duplicates + other.duplicates)
-
-
-def _receipt(event: Event) -> tuple[int, str]:
-    return millis(event.received_at), event.message_id
+def _receipt(event: Event) -> tuple[datetime, str]:
+    return event.received_at, event.message_id

@@ -15,7 +15,7 @@ VERSION = 1
 _DAY = 86_400_000
 
 
-class PersonState(msgspec.Struct, array_like=True):
+class PersonState(msgspec.Struct, array_like=True, gc=False):
     """One person's state; bounded, because every part of it ends.
 
     Attributes:

@@ -133,7 +133,7 @@ def test_feeding_a_batch_equals_feeding_one_by_one(events):
     now = max((millis(one.received_at) for one in events), default=START)
     together = ENGINE.feed(batch, events, now)
     apart = [decision for event in events for decision in ENGINE.feed(single, [event], now).decisions]
-    assert together.decisions == apart
+    assert list(together.decisions) == apart
     assert batch == single
 
 

@@ -44,7 +44,7 @@ class Mark(NamedTuple):
     kept: tuple[str, bytes] | None = None
 
 
-class Tracker(msgspec.Struct, array_like=True):
+class Tracker(msgspec.Struct, array_like=True, gc=False):
     """What one rule remembers about one person and one entry key.
 
     Attributes:

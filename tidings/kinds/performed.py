@@ -56,6 +56,9 @@ class Performed:
         if self._re_entry.once and tracker.fired_at is not None:
             tracker.marks.clear()
             return ()
+        if len(tracker.marks) < self._times:
+            tracker.wake_at = tidy_at(tracker.marks[0].at + self._span)
+            return ()
         groups = self._groups(tracker)
         tracker.wake_at = tidy_at(tracker.marks[0].at + self._span)
         if len(groups) <= tracker.emitted:
