@@ -43,7 +43,7 @@ def decode(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     except msgspec.ValidationError as error:
         raise InvalidEventError("wrong_shape", str(error)) from None
     except ValueError as error:
-        raise InvalidEventError("unreadable", f"not JSON: {type(error).__name__}") from None
+        raise InvalidEventError("unreadable", f"not JSON: {error}") from None
 
 
 def _too_deep() -> InvalidEventError:

@@ -32,12 +32,23 @@ class JsonFormatter(logging.Formatter):
         return msgspec.json.encode(line).decode()
 
 
-def configure(stream: TextIO | None = None, level: int = logging.INFO) -> None:
-    """Send every log line of the process to `stream` (standard output) as JSON. Calling it again changes nothing."""
+class _StandardError(logging.StreamHandler[TextIO]):
+    """Writes to what `sys.stderr` is at the moment, and not to what it was when the process began."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        return sys.stderr
+
+
+def configure(level: int = logging.INFO) -> None:
+    """Send every log line of the process to standard error as JSON. Calling it again changes nothing."""
     root = logging.getLogger()
     if any(isinstance(handler.formatter, JsonFormatter) for handler in root.handlers):
         return
-    handler = logging.StreamHandler(stream or sys.stdout)
+    handler = _StandardError()
     handler.setFormatter(JsonFormatter())
     root.addHandler(handler)
     root.setLevel(level)

@@ -1,0 +1,57 @@
+"""The entry points of the Cloud Functions, and nothing else: each hands its request to the class that does the work.
+
+One archive holds them all; a deployment picks one by name (`--entry-point collect`).
+"""
+
+from functools import cache
+
+import flask
+import functions_framework
+
+from functions.collect import Collector
+from functions.deliver import Mailer
+from functions.engage import UnsubscribePages
+from tidings import logs, settings
+from tidings.adapters.pubsub import Publisher
+from tidings.adapters.smtp import SmtpSender
+from tidings.adapters.stores import open_store
+
+logs.configure()
+
+
+@cache
+def _collector() -> Collector:
+    """Built with the first request and kept for the life of the instance."""
+    chosen = settings.load()
+    return Collector(chosen, Publisher(chosen.project))
+
+
+@functions_framework.http
+def collect(request: flask.Request) -> flask.Response:
+    """The front door: Segment's HTTP tracking API, answered once Pub/Sub has the events."""
+    return _collector()(request)
+
+
+@cache
+def _mailer() -> Mailer:
+    chosen = settings.load()
+    store = open_store(chosen.store, chosen.project)
+    return Mailer(chosen, store, Publisher(chosen.project), SmtpSender(chosen.smtp_url))
+
+
+@functions_framework.http
+def deliver(request: flask.Request) -> flask.Response:
+    """The mailer: Pub/Sub pushes decisions here, and each ends once, as a mail or with a reason."""
+    return _mailer()(request)
+
+
+@cache
+def _unsubscribe_pages() -> UnsubscribePages:
+    chosen = settings.load()
+    return UnsubscribePages(chosen, open_store(chosen.store, chosen.project), Publisher(chosen.project))
+
+
+@functions_framework.http
+def engage(request: flask.Request) -> flask.Response:
+    """What recipients reach from a mail: the pages behind unsubscribe links."""
+    return _unsubscribe_pages()(request)
