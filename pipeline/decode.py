@@ -13,8 +13,6 @@ from tidings import consent, dead_letter, events
 from tidings.errors import InvalidEventError
 
 DEAD = "dead_letters"
-HEARTBEAT = "tidings.heartbeat.v1"
-"""Schema of the empty messages that keep the watermark of a local, idle topic moving."""
 
 
 class Decode(beam.DoFn):
@@ -22,16 +20,12 @@ class Decode(beam.DoFn):
 
     def __init__(self) -> None:
         self._decoded = counter("events_decoded")
-        self._heartbeats = counter("heartbeats")
         self._dead = counter("dead_letters")
 
     def process(self, message: PubsubMessage) -> Iterator[Any]:
         """One message in; at most one event or one dead letter out."""
         attributes = message.attributes or {}
         schema = attributes.get("schema")
-        if schema == HEARTBEAT:
-            self._heartbeats.inc()
-            return
         try:
             if schema != events.SCHEMA:
                 raise InvalidEventError("not_ours", "the attribute schema is missing or of another kind")

@@ -6,7 +6,6 @@ from apache_beam.metrics import Metrics
 
 Name = Literal[
     "events_decoded",  # events that were read and understood
-    "heartbeats",  # empty messages that only keep a local watermark moving
     "dead_letters",  # messages that cannot be used: look into the dead-letters topic for the reason
     "duplicates",  # events seen before within a day: normal, SDKs retry
     "decisions",  # decisions taken, of whatever outcome

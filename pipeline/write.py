@@ -40,8 +40,10 @@ class UpdateProfiles(beam.DoFn):
         """Hold the event back, note what it brings."""
         person, event = element
         if event.type == "identify":
-            update = ProfileUpdate(person=person, at=event.timestamp, traits=event.read("traits"))
-            self._updates.append(update)
+            # RudderStack's SDKs put the traits of an identify into its context, and nowhere else.
+            of_context = event.read("context").get("traits")
+            traits = {**(of_context if isinstance(of_context, dict) else {}), **event.read("traits")}
+            self._updates.append(ProfileUpdate(person=person, at=event.timestamp, traits=traits))
         self._consent += consent.from_event(event)
         self._waiting.append(WindowedValue(element, timestamp, (GlobalWindow(),)))
 

@@ -6,7 +6,7 @@ from apache_beam.pvalue import TaggedOutput
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.decode import DEAD, HEARTBEAT, Decode
+from pipeline.decode import DEAD, Decode
 from tests.people import an_event
 from tidings import dead_letter, events
 from tidings.dead_letter import DeadLetter
@@ -58,10 +58,6 @@ def test_what_cannot_be_read_says_why():
         dead(events.encode(an_event("X", "10:00", properties={"a": "@"})).replace(b"@", b"\xff")).reason == "unreadable"
     )
     assert dead(b"[" * 100_000).reason in {"unreadable", "not_an_event"}
-
-
-def test_a_heartbeat_passes_in_silence():
-    assert decoded(b"", {"schema": HEARTBEAT}) == []
 
 
 json_values = st.recursive(
