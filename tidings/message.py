@@ -18,14 +18,12 @@ from email.utils import format_datetime, formataddr, parseaddr
 import msgspec
 from email_validator import EmailNotValidError, validate_email
 
+from tidings.consent import MARKETING
 from tidings.decisions import Decision
 from tidings.errors import AddressError, TemplateError
 from tidings.rendering import Rendered
 from tidings.settings import Settings, SettingsError
 from tidings.tokens import sign_unsubscribe
-
-EVERYTHING = "marketing"
-"""The category that stands for all marketing mail, and for a decision that names none."""
 
 _WIRE = policy.compat32.clone(linesep="\r\n", max_line_length=998)
 _UTF8 = Charset("utf-8")
@@ -81,7 +79,7 @@ def _purpose(decision: Decision, rendered: Rendered, settings: Settings, domain:
     Sources: RFC 8058 section 3.1, RFC 2919 section 2, RFC 3834 section 5, and for Feedback-ID
     https://support.google.com/mail/answer/6254652 (four fields, the last one constant, nothing personal).
     """
-    category = decision.category or EVERYTHING
+    category = decision.category or MARKETING
     feedback = ":".join((_label(decision.rule_id), _label(category), decision.kind, "tidings"))
     if decision.kind == "transactional":
         return {"Feedback-ID": feedback, "Auto-Submitted": "auto-generated"}
@@ -98,7 +96,7 @@ def _purpose(decision: Decision, rendered: Rendered, settings: Settings, domain:
 
 def unsubscribe_url(decision: Decision, settings: Settings) -> str:
     """The link that takes this person out of this mail's category; the same for header and body."""
-    category = decision.category or EVERYTHING
+    category = decision.category or MARKETING
     token = sign_unsubscribe(decision.person, category, decision.send_id, settings.secret)
     return f"{settings.public_url}/u/{token}"
 

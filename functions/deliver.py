@@ -1,0 +1,212 @@
+"""The mailer: one decision comes in by Pub/Sub push, and it ends in exactly one way, once.
+
+What the ledger promises: a decision that was answered is never sent again, and one that was not is tried until it is.
+What nobody can promise: when a worker dies, or the connection breaks, between the mail's last byte and the recorded
+answer, it may or may not have gone out. Marketing mail is then dead-lettered for a person to look at and never sent
+twice; transactional mail is sent again under the same Message-ID and never lost.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+import flask
+
+from functions import push
+from functions.push import Push
+from tidings import dead_letter
+from tidings.adapters.pubsub import Message, Publisher
+from tidings.adapters.smtp import SmtpSender
+from tidings.consent import MARKETING, address_digest, permission
+from tidings.decisions import Decision, Reason
+from tidings.errors import (
+    AddressError,
+    DeadAddressError,
+    InvalidEventError,
+    RefusedError,
+    TemplateError,
+    TemporaryError,
+    TidingsError,
+    UnknownOutcomeError,
+)
+from tidings.facts import mail_facts
+from tidings.message import ascii_address, build
+from tidings.rendering import render
+from tidings.settings import Settings
+from tidings.store import Claim, FinalStatus, Profile, Store
+
+LEASE = timedelta(seconds=60)
+GRACE = timedelta(seconds=60)
+"""How long a decision waits for its person's profile, which the pipeline writes at about the same time."""
+
+log = logging.getLogger(__name__)
+
+
+class Ending(NamedTuple):
+    """How a decision ended, as the ledger keeps it."""
+
+    status: FinalStatus
+    reason: Reason | None = None
+    detail: str = ""
+
+
+class _SuppressedError(TidingsError):
+    """Something speaks against this mail, and it is nobody's fault."""
+
+    def __init__(self, reason: Reason, detail: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.detail = detail
+
+
+class Mailer:
+    """Answers the push requests of one function instance; any number of threads may call it.
+
+    An answer of 204 says that the decision has ended, or is dead-lettered, or had ended before; 503 asks for it again.
+
+    Args:
+        settings: who sends, with which secret, and from which folder of templates.
+        store: profiles, consent, suppressions and the ledger.
+        publisher: takes dead letters.
+        sender: the mail server.
+        clock: the time; only the shell reads one.
+        lease: how long one worker may work on a decision before another one takes over.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        publisher: Publisher,
+        sender: SmtpSender,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        lease: timedelta = LEASE,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._publisher = publisher
+        self._sender = sender
+        self._clock = clock
+        self._lease = lease
+
+    def __call__(self, request: flask.Request) -> flask.Response:
+        """Answer one push request, whatever it is."""
+        if request.method != "POST":
+            return flask.Response(status=405, headers={"Allow": "POST"})
+        try:
+            outcome = self._receive(push.read(request.get_data()))
+        except TemporaryError as error:
+            log.warning("A decision comes again: %s", error, extra={"labels": {"fault": type(error).__name__}})
+            return flask.Response(status=503, headers={"Retry-After": "5"})
+        log.info("A decision was answered", extra={"labels": {"outcome": outcome}})
+        return flask.Response(status=204)
+
+    def _receive(self, message: Push) -> str:
+        """Bring one message to its end; returns a word for the log.
+
+        Raises:
+            TemporaryError: not now; nothing is lost by trying again.
+        """
+        now = self._clock()
+        try:
+            decision = push.decision(message)
+        except InvalidEventError as fault:
+            self._bury(message, fault.reason, fault.detail, now)
+            return fault.reason
+        match self._claim(decision, now):
+            case Claim.DONE:
+                return "duplicate"
+            case Claim.HELD:
+                raise TemporaryError("another worker has it")
+            case Claim.UNKNOWN:
+                detail = "outcome unknown: a worker vanished while it handed the mail over"
+                self._bury(message, "outcome_unknown", detail, now)
+                ending = Ending("dead_lettered", detail=detail)
+            case Claim.GRANTED:
+                ending = self._work(decision, message, now)
+        # If this fails after the mail has left, the entry says "handing over", and the next claim UNKNOWN.
+        self._store.finish(decision.send_id, ending.status, self._clock(), ending.reason, ending.detail)
+        return ending.reason or ending.status
+
+    def _claim(self, decision: Decision, now: datetime) -> Claim:
+        claim = self._store.claim(decision, now, self._lease)
+        if claim is Claim.UNKNOWN and decision.kind == "transactional":
+            self._store.release(decision.send_id, now)
+            claim = self._store.claim(decision, now, self._lease)
+        return claim
+
+    def _work(self, decision: Decision, message: Push, now: datetime) -> Ending:
+        """Bring a decision that is ours to its end. After a clean failure it is free for the next try."""
+        handed_over = False
+
+        def leave() -> None:
+            nonlocal handed_over
+            # What is left of the lease must be enough for the mail itself, or another worker could begin meanwhile.
+            if self._clock() - now > self._lease / 2:
+                raise TemporaryError("the mail server took too long")
+            if not self._store.hand_over(decision.send_id, self._clock()):
+                raise TemporaryError("another worker has it")
+            handed_over = True
+
+        try:
+            return self._end(decision, message, now, leave)
+        except UnknownOutcomeError:
+            raise  # it stays "handing over": only the end of the lease may decide
+        except TemporaryError:
+            self._store.release(decision.send_id, self._clock(), handed_over=handed_over)
+            raise
+
+    def _end(self, decision: Decision, message: Push, now: datetime, leave: Callable[[], None]) -> Ending:
+        """Every fault of one decision, by whose fault it is; what is left is nobody's, and tried again."""
+        if decision.outcome != "send":
+            return Ending(decision.outcome, decision.reason)
+        try:
+            self._mail(decision, now, leave)
+        except _SuppressedError as gate:
+            return Ending("suppressed", gate.reason, gate.detail)
+        except AddressError as fault:
+            return Ending("suppressed", "suppressed_address", str(fault))
+        except TemplateError as fault:
+            log.error("A template cannot be rendered: %s", fault, extra={"labels": {"rule": decision.rule_id}})
+            self._bury(message, "render_failed", str(fault), now)
+            return Ending("dead_lettered", "render_failed", str(fault))
+        except RefusedError as fault:
+            log.error("A mail is refused for good: %s", fault, extra={"labels": {"rule": decision.rule_id}})
+            self._bury(message, "refused", str(fault), now)
+            return Ending("dead_lettered", detail=str(fault))
+        return Ending("sent")
+
+    def _mail(self, decision: Decision, now: datetime, leave: Callable[[], None]) -> None:
+        """Address, suppression, consent, in this order; then the template, then the mail server."""
+        profile, address = self._addressee(decision, now)
+        digest = address_digest(address, self._settings.secret)
+        if self._store.is_suppressed(digest):
+            raise _SuppressedError("suppressed_address")
+        refusal = permission(decision.kind, decision.category or MARKETING, self._store.consent(decision.person))
+        if refusal:
+            raise _SuppressedError(refusal)
+        facts = mail_facts(decision, profile, self._settings)
+        rendered = render(decision.template, facts, self._settings.templates)
+        mail = build(decision, rendered, address, self._settings, now)
+        try:
+            self._sender.send(mail.data, mail.sender, mail.recipient, leave)
+        except DeadAddressError as fault:
+            self._store.suppress(digest, str(fault), now)
+            raise
+
+    def _addressee(self, decision: Decision, now: datetime) -> tuple[Profile, str]:
+        profile = self._store.profile(decision.person)
+        email = profile.traits.get("email") if profile else None
+        if profile is None or not email:
+            if now - decision.decided_at < GRACE:
+                raise TemporaryError("the address is not known yet")
+            raise _SuppressedError("missing_address", "no email trait" if profile else "no profile")
+        try:
+            return profile, ascii_address(email)
+        except AddressError as fault:
+            raise _SuppressedError("missing_address", str(fault)) from None
+
+    def _bury(self, message: Push, reason: str, detail: str, now: datetime) -> None:
+        letter = dead_letter.build("deliver", reason, detail, message.data, message.attributes, now)
+        self._publisher.publish(self._settings.dead_letters_topic, [Message(*letter)])

@@ -1,0 +1,50 @@
+"""What Pub/Sub's push requests hold. Source: https://cloud.google.com/pubsub/docs/push#receive_push."""
+
+import re
+
+import msgspec
+
+from tidings import decisions
+from tidings.decisions import Decision
+from tidings.errors import InvalidEventError
+
+
+class Push(msgspec.Struct, frozen=True):
+    """The message inside a push request. `data` stands in base64 on the wire; both fields may be absent there."""
+
+    data: bytes = b""
+    attributes: dict[str, str] = {}
+
+
+class _Envelope(msgspec.Struct):
+    message: Push
+
+
+_decoder = msgspec.json.Decoder(_Envelope)
+
+
+def read(body: bytes) -> Push:
+    """The message of one push request; a body that is no push request comes back as the data of one."""
+    try:
+        return _decoder.decode(body).message
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return Push(data=body)
+
+
+def decision(push: Push) -> Decision:
+    """The decision that the message carries.
+
+    Raises:
+        InvalidEventError: `not_a_decision`; the detail says why and quotes nothing.
+    """
+    if push.attributes.get("schema") != decisions.SCHEMA:
+        raise InvalidEventError("not_a_decision", f"the attribute schema must be {decisions.SCHEMA}")
+    try:
+        found = decisions.decode(push.data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidEventError("not_a_decision", f"the data cannot be read: {type(error).__name__}") from None
+    if not re.fullmatch(r"[0-9a-f]{32}", found.send_id):  # it becomes a Message-ID, a header
+        raise InvalidEventError("not_a_decision", "sendId must be 32 hexadecimal digits")
+    if found.decided_at.tzinfo is None or found.due_at.tzinfo is None:
+        raise InvalidEventError("not_a_decision", "dueAt and decidedAt need an offset")
+    return found

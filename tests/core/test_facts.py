@@ -1,0 +1,44 @@
+"""What a template may know, gathered from the decision, the profile and the settings."""
+
+from datetime import timedelta
+
+import msgspec
+
+from tests.sends import NOW, SETTINGS, a_decision
+from tidings.decisions import Trigger
+from tidings.facts import mail_facts
+from tidings.message import unsubscribe_url
+from tidings.rendering import render
+from tidings.store import Profile
+
+ADA = Profile(person="u:ada", traits={"email": "ada@example.com", "first_name": "Ada"})
+
+
+def test_a_template_is_given_plain_data_and_nothing_that_it_could_call() -> None:
+    """Times are text, properties are decoded, and the unsubscribe link is ready to use."""
+    earlier = Trigger(name="Product Viewed", timestamp=NOW - timedelta(minutes=5), properties=msgspec.Raw(b'{"n":1}'))
+    decision = a_decision(events=(earlier,))
+    assert mail_facts(decision, ADA, SETTINGS) == {
+        "person": {"traits": {"email": "ada@example.com", "first_name": "Ada"}},
+        "event": {
+            "name": "Product Viewed",
+            "timestamp": "2026-03-02T12:00:00+00:00",
+            "properties": {"name": "Harbour desk lamp"},
+        },
+        "events": [{"name": "Product Viewed", "timestamp": "2026-03-02T11:55:00+00:00", "properties": {"n": 1}}],
+        "rule": {"id": "viewed-three-times", "category": "reminders", "kind": "marketing"},
+        "sender": {"name": "Northwind Living", "postal_address": "12 Quay Street, Galway"},
+        "links": {"unsubscribe": unsubscribe_url(decision, SETTINGS)},
+    }
+
+
+def test_transactional_mail_has_no_way_out_to_offer() -> None:
+    """A template that asks for the link in a receipt is told that there is none."""
+    assert mail_facts(a_decision(kind="transactional"), ADA, SETTINGS)["links"] == {}
+
+
+def test_facts_fit_the_templates_that_ship() -> None:
+    """Decision, profile and settings are all that a message needs."""
+    mail = render("product-reminder", mail_facts(a_decision(), ADA, SETTINGS))
+    assert mail.subject == "Still thinking about Harbour desk lamp?"
+    assert "Hello Ada," in mail.text

@@ -1,0 +1,194 @@
+"""Templates and facts in, subject and bodies out; every fault is the author's, and says where it is."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tidings.errors import TemplateError
+from tidings.rendering import HTML_LIMIT, Rendered, render, template_names
+
+FACTS: dict[str, Any] = {"name": "Ada", "items": [{"name": "lamp"}, {"name": "bowl"}]}
+
+
+@pytest.fixture
+def message(tmp_path: Path) -> Path:
+    """A folder of templates with one small message, `hello`."""
+    folder = tmp_path / "hello"
+    folder.mkdir()
+    (folder / "subject.txt").write_text("Hello {{ name }}\n")
+    (folder / "body.html").write_text("<p>Hello <b>{{ name }}</b></p>")
+    return folder
+
+
+def rendered(message: Path, facts: dict[str, Any] = FACTS) -> Rendered:
+    """Render `hello`."""
+    return render("hello", facts, str(message.parent))
+
+
+def test_subject_html_and_text_come_out(message: Path) -> None:
+    """The text part is made from the HTML when the author wrote none."""
+    mail = rendered(message)
+    assert mail.subject == "Hello Ada"
+    assert "<p>Hello <b>Ada</b></p>" in mail.html
+    assert mail.text == "Hello Ada"
+
+
+def test_an_authors_own_text_is_used(message: Path) -> None:
+    """`body.txt` wins over the text made from the HTML."""
+    (message / "body.txt").write_text("Dear {{ name }},\n\n\n\n  good day.  \n")
+    assert rendered(message).text == "Dear Ada,\n\ngood day."
+
+
+def test_only_html_is_escaped(message: Path) -> None:
+    """A name with an ampersand is itself in subject and text, and cannot become markup in the HTML."""
+    mail = rendered(message, {"name": "<script>Q & A"})
+    assert mail.subject == "Hello <script>Q & A"
+    assert "&lt;script&gt;Q &amp; A" in mail.html
+    assert mail.text == "Hello <script>Q & A"
+
+
+def test_the_text_keeps_links_and_loses_the_layout(message: Path) -> None:
+    """A reader of plain text gets every address, and none of the tables' air."""
+    (message / "body.html").write_text(
+        '<table width="100%"><tr><td>&nbsp;</td></tr><tr><td style="padding:40px"><a href="https://a.example/x">Go</a>'
+        '</td></tr><tr><td></td></tr></table><div style="display:none">preview</div>'
+    )
+    assert rendered(message).text == "[Go](https://a.example/x)"
+
+
+def test_styles_are_inlined_after_the_loops_have_run(message: Path) -> None:
+    """An HTML parser would throw a loop out of its table, so it must never see one; media queries stay in the head."""
+    (message / "body.html").write_text(
+        "<style>td { color: red } @media (max-width: 9px) { td { color: blue } }</style>"
+        "<table>{% for item in items %}<tr><td>{{ item.name }}</td></tr>{% endfor %}</table>"
+    )
+    html = rendered(message).html
+    assert html.count('<td style="color: red;">') == 2
+    assert "<tbody><tr><td" in html
+    assert "@media (max-width: 9px)" in html
+
+
+def test_rendering_fetches_nothing(message: Path, tmp_path: Path) -> None:
+    """A style sheet that is only linked to is neither read from the disk nor asked for over the network."""
+    (tmp_path / "style.css").write_text("p { color: red }")
+    (message / "body.html").write_text(f'<link rel="stylesheet" href="{tmp_path / "style.css"}"><p>{{{{ name }}}}</p>')
+    assert "color" not in rendered(message).html
+
+
+@pytest.mark.parametrize(
+    ("file", "source", "fault"),
+    [
+        ("body.html", "<p>ok</p>\n{{ nobody }}", r"hello/body\.html, line 2: 'nobody' is undefined"),
+        ("body.html", "{{ items[0].price }}", r"hello/body\.html, line 1: .* has no attribute 'price'"),
+        ("subject.txt", "{{ nobody }}", r"hello/subject\.txt, line 1: 'nobody' is undefined"),
+        ("body.txt", "\n\n{{ nobody }}", r"hello/body\.txt, line 3: 'nobody' is undefined"),
+        ("body.html", "\n{% if %}", r"hello/body\.html, line 2: Expected an expression"),
+        ("body.html", "{% extends 'nothing.html' %}", r"hello: there is no nothing\.html"),
+        ("body.html", "{{ name / 2 }}", r"hello/body\.html, line 1: TypeError"),
+        ("body.html", "{{ 1 / 0 }}", r"hello/body\.html, line 1: ZeroDivisionError"),
+        ("body.html", "{{ name.format.__globals__ }}", r"hello/body\.html, line 1"),
+        ("body.html", "{{ items.append(1) }}", r"hello/body\.html, line 1: SecurityError"),
+        ("body.html", "{{ range(9) }}", r"'range' is undefined"),
+        ("body.html", "{{ lipsum() }}", r"'lipsum' is undefined"),
+        ("body.html", "{{ 'x' * 600000 }}", r"hello/body\.html: more than 500000 bytes"),
+        ("body.html", "{# nothing #}", r"hello: the text is empty"),
+        ("subject.txt", " \n", r"hello: the subject is empty"),
+    ],
+)
+def test_a_fault_names_file_line_and_what_is_wrong(message: Path, file: str, source: str, fault: str) -> None:
+    """The author can mend it from the message alone."""
+    (message / file).write_text(source)
+    with pytest.raises(TemplateError, match=fault):
+        rendered(message)
+
+
+@pytest.mark.parametrize("name", ["nothing", "../hello", "", "hello/.."])
+def test_a_message_that_does_not_exist_is_a_fault(message: Path, name: str) -> None:
+    """A rule that names it is wrong, and nothing outside the folder can be reached."""
+    with pytest.raises(TemplateError, match="there is no"):
+        render(name, FACTS, str(message.parent))
+
+
+def test_a_fault_does_not_quote_the_facts(message: Path) -> None:
+    """Messages of errors end up in logs, and facts are about people."""
+    (message / "body.html").write_text("{{ name|round }}")
+    with pytest.raises(TemplateError) as raised:
+        rendered(message, {"name": "ada@example.com"})
+    assert "ada" not in str(raised.value)
+
+
+def test_html_that_grows_while_styles_are_inlined_is_refused_too(message: Path) -> None:
+    """The limit holds for what would be sent."""
+    (message / "body.html").write_text(f"<style>p {{ margin: {'0' * 500} }}</style>" + "<p>x</p>" * 1000)
+    with pytest.raises(TemplateError, match=str(HTML_LIMIT)):
+        rendered(message)
+
+
+def test_facts_are_plain_data(message: Path) -> None:
+    """An object with methods would hand them to the template."""
+    with pytest.raises(TypeError):
+        rendered(message, {"name": object()})
+
+
+@settings(deadline=None)
+@given(name=st.text())
+def test_a_subject_is_always_one_line(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
+    """Whatever an event brings, it cannot begin a second header."""
+    folder = tmp_path_factory.mktemp("templates") / "hello"
+    folder.mkdir()
+    (folder / "subject.txt").write_text("To {{ name }}")
+    (folder / "body.html").write_text("<p>Hello {{ name }}</p>")
+    mail = render("hello", {"name": name}, str(folder.parent))
+    assert len(mail.subject.splitlines()) == 1
+    assert not {"\r", "\n", "\0", "\x85", "\u2028"} & set(mail.subject)
+
+
+@pytest.mark.parametrize(
+    ("expression", "shown"),
+    [
+        ("1234.5|money('EUR')", "€1,234.50"),
+        ("89|money('usd')", "$89.00"),
+        ("89|money('CHF')", "89.00 CHF"),
+        ("1200|money('JPY')", "¥1,200"),
+        ("'12.5'|money('GBP')", "£12.50"),
+        ("89|money", "89.00"),
+        ("'on request'|money('EUR')", "on request"),
+        ("['x']|money", "['x']"),
+    ],
+)
+def test_money_reads_like_a_price(message: Path, expression: str, shown: str) -> None:
+    """Known currencies have their sign, others their code, and what is no number is shown as it came."""
+    (message / "subject.txt").write_text("{{ " + expression + " }}")
+    assert rendered(message).subject == shown
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://shop.example/a?b=c#d", True),
+        ("HTTP://shop.example", True),
+        ("javascript:alert(1)", False),
+        (" javascript:alert(1)", False),
+        ("data:text/html,x", False),
+        ("//shop.example", False),
+        ("https://", False),
+        ("https://[", False),
+        ("", False),
+        (7, False),
+        (None, False),
+    ],
+)
+def test_only_web_addresses_become_links(message: Path, url: object, shown: bool) -> None:
+    """Events come from browsers, and what they say is not a link until it was looked at."""
+    (message / "subject.txt").write_text("{{ url is web_url }}")
+    assert rendered(message, {**FACTS, "url": url}).subject == str(shown)
+
+
+def test_the_messages_of_a_folder_can_be_listed(message: Path) -> None:
+    """A message is a folder with a subject; a shared layout is none."""
+    (message.parent / "_layout.html").write_text("")
+    assert template_names(str(message.parent)) == ["hello"]
+    assert {"cart-abandoned", "pricing-followup", "product-reminder", "welcome"} <= set(template_names())

@@ -1,0 +1,387 @@
+"""The unsubscribe pages through the Functions Framework, on a real store and a real Pub/Sub."""
+
+import base64
+import hashlib
+import logging
+import re
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import flask
+import msgspec
+import pytest
+from werkzeug.test import Client, TestResponse
+
+from functions.engage import UnsubscribePages
+from tests.functions.mail_room import EVENTS, MailRoom, ago
+from tests.sends import a_decision
+from tidings.adapters.pubsub import Publisher
+from tidings.adapters.sqlite_store import SqliteStore
+from tidings.consent import from_event, permission
+from tidings.events import SCHEMA
+from tidings.message import unsubscribe_url
+
+ONE_CLICK = {"List-Unsubscribe": "One-Click"}
+
+
+@pytest.fixture
+def client(room: MailRoom) -> Client:
+    """One instance of the function."""
+    return room.client("engage")
+
+
+def link(room: MailRoom, **fields: Any) -> str:
+    """The path of the unsubscribe link in the mail of a decision about Ada, in category `reminders`."""
+    return unsubscribe_url(a_decision(**fields), room.settings).removeprefix(room.settings.public_url)
+
+
+def refusal(room: MailRoom, category: str = "reminders") -> str | None:
+    """Why Ada gets no marketing mail of this category now, or None when she does."""
+    return permission("marketing", category, room.store.consent("u:ada"))
+
+
+def buttons(response: TestResponse) -> dict[str, str]:
+    """The choices that a page offers, with their words."""
+    found = re.findall(r'<button type="submit" name="choice" value="([a-z_]+)"[^>]*>([^<]+)</button>', response.text)
+    return dict(found)
+
+
+# GET
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_looking_at_the_link_changes_nothing(room: MailRoom, client: Client, method: str) -> None:
+    """Link scanners fetch every link in every mail."""
+    response = client.open(link(room), method=method)
+    assert response.status_code == 200
+    assert bool(response.data) is (method == "GET")
+    assert len(room.store.consent("u:ada")) == 1
+    assert room.events() == []
+
+
+def test_the_page_says_what_it_is_about_and_offers_both_ways_out(room: MailRoom, client: Client) -> None:
+    """Less of it, or none at all; in words a person uses, from a sender they know."""
+    response = client.get(link(room, category="product_news-weekly"))
+    assert "You get “product news weekly” email from Northwind Living." in response.text
+    assert buttons(response) == {
+        "category": "Stop “product news weekly” email",
+        "all": "Stop all marketing email",
+    }
+
+
+def test_mail_without_a_category_offers_one_way_out(room: MailRoom, client: Client) -> None:
+    """There is nothing smaller to leave."""
+    assert buttons(client.get(link(room, category=""))) == {"all": "Stop all marketing email"}
+
+
+def test_the_page_cannot_be_embedded_cached_indexed_or_scripted(room: MailRoom, client: Client) -> None:
+    """Its address alone is enough to unsubscribe somebody, so it must not travel."""
+    response = client.get(link(room))
+    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["Referrer-Policy"] == "no-referrer"
+    assert response.headers["X-Robots-Tag"] == "noindex"
+    assert "Set-Cookie" not in response.headers
+    (style,) = re.findall(r"<style>(.*?)</style>", response.text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = response.headers["Content-Security-Policy"].split("; ")
+    assert policy[0] == "default-src 'none'"
+    assert {"form-action 'self'", "frame-ancestors 'none'", f"style-src 'sha256-{digest}'"} < set(policy)
+    assert not re.search(r"<script|<img|<link|src=|style=", response.text)
+
+
+def test_the_page_can_be_read_by_everybody(room: MailRoom, client: Client) -> None:
+    """A language, a title, one heading, real buttons, and news that is announced."""
+    ask, done = client.get(link(room)), client.post(link(room), data={"choice": "category"})
+    for page in (ask, done):
+        assert '<html lang="en">' in page.text
+        assert page.text.count("<h1>") == page.text.count("<title>") == 1
+        assert 'name="viewport"' in page.text
+    assert 'role="status"' not in ask.text
+    assert 'role="status"' in done.text
+
+
+@pytest.mark.parametrize("path", ["/u/garbage", "/u/", "/u", "/", "/u/a/b", "/v/x", "/u/{link}x", "/u/a.b.c"])
+def test_a_link_that_is_not_ours_is_answered_kindly(room: MailRoom, client: Client, path: str) -> None:
+    """404, and what to do instead."""
+    response = client.get(path.replace("{link}", link(room).removeprefix("/u/")))
+    assert response.status_code == 404
+    assert "This link does not work" in response.text
+    assert buttons(response) == {}
+
+
+# One click
+
+
+@pytest.mark.parametrize("content_type", ["application/x-www-form-urlencoded", "multipart/form-data"])
+def test_one_click_in_the_mail_program_is_enough(room: MailRoom, client: Client, content_type: str) -> None:
+    """RFC 8058: the POST alone, in either encoding, without a cookie and without a redirect."""
+    response = client.post(link(room), data=ONE_CLICK, content_type=content_type)
+    assert response.status_code == 200
+    assert "Set-Cookie" not in response.headers
+    assert refusal(room) == "opted_out"
+    assert refusal(room, "another category") is None
+    assert room.store.consent("u:ada")[-1].source == "one_click"
+    assert "mail program" in room.store.consent("u:ada")[-1].words
+
+
+def test_one_click_holds_before_the_next_mail(room: MailRoom, client: Client) -> None:
+    """From the link in a mail that was really sent to the mailer's refusal of the next one."""
+    assert room.push(a_decision()) == 204
+    header = room.mail.mails[0].parsed["List-Unsubscribe"]
+    assert client.post(header.strip("<>").removeprefix(room.settings.public_url), data=ONE_CLICK).status_code == 200
+    second = a_decision(episode="e2")
+    assert room.push(second) == 204
+    assert room.ending(second) == ("suppressed", "opted_out", "")
+    assert len(room.mail.mails) == 1
+
+
+def test_one_click_may_be_repeated(room: MailRoom, client: Client) -> None:
+    """Providers repeat it; only the first is a transition."""
+    answers = [client.post(link(room), data=ONE_CLICK).status_code for _ in range(3)]
+    answers.append(client.post(link(room, episode="another mail"), data=ONE_CLICK).status_code)
+    assert answers == [200, 200, 200, 200]
+    assert len(room.events()) == 1
+    assert len(room.store.consent("u:ada")) == 2
+
+
+@pytest.mark.parametrize("path", ["/u/garbage", "/u/", "/"])
+def test_one_click_on_an_unknown_link_is_accepted_and_does_nothing(room: MailRoom, client: Client, path: str) -> None:
+    """Trying again would not help, so the mail program is not asked to."""
+    assert client.post(path, data=ONE_CLICK).status_code == 200
+    assert room.events() == []
+
+
+def test_a_malleable_token_is_the_same_person_once(room: MailRoom, client: Client) -> None:
+    """Every spelling of a token that still verifies means the same withdrawal."""
+    path = link(room)
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    for letter in letters:
+        assert client.post(path[:-1] + letter, data=ONE_CLICK).status_code == 200
+    assert len(room.events()) == 1
+
+
+# The page's own buttons
+
+
+def test_leaving_a_category_leaves_the_rest(room: MailRoom, client: Client) -> None:
+    """And says so, with a way back."""
+    response = client.post(link(room), data={"choice": "category"})
+    assert response.status_code == 200
+    assert "You get no more “reminders” email from Northwind Living." in response.text
+    assert list(buttons(response)) == ["resubscribe", "all"]
+    assert 'class="primary"' not in response.text
+    assert (refusal(room), refusal(room, "cart")) == ("opted_out", None)
+    record = room.store.consent("u:ada")[-1]
+    assert (record.category, record.given, record.source) == ("reminders", False, "preferences_page")
+    assert record.words == "Stop “reminders” email"
+
+
+def test_leaving_everything_leaves_everything(room: MailRoom, client: Client) -> None:
+    """Whatever the category."""
+    response = client.post(link(room), data={"choice": "all"})
+    assert "You get no more marketing email" in response.text
+    assert list(buttons(response)) == ["resubscribe_all"]
+    assert {refusal(room, category) for category in ("reminders", "cart", "")} == {"opted_out"}
+
+
+@pytest.mark.parametrize(("leave", "come_back"), [("category", "resubscribe"), ("all", "resubscribe_all")])
+def test_a_slip_can_be_taken_back_and_made_again(room: MailRoom, client: Client, leave: str, come_back: str) -> None:
+    """Every turn is a transition of its own with an event of its own, although the link is the same."""
+    for turn in (1, 2, 3):
+        client.post(link(room), data={"choice": leave})
+        assert refusal(room) == "opted_out"
+        response = client.post(link(room), data={"choice": come_back})
+        assert "Welcome back" in response.text
+        assert list(buttons(response)) == ["category", "all"]
+        assert refusal(room) is None
+        assert len(room.store.consent("u:ada")) == 1 + 2 * turn
+    events = room.events()
+    assert [event.event for event in events] == ["Unsubscribed", "Consent Given"] * 3
+    assert len({event.message_id for event in events}) == 6
+
+
+def test_nobody_agrees_by_accident(room: MailRoom, client: Client) -> None:
+    """Coming back is for those who left: it makes no consent where there was none."""
+    path = link(room, person="u:grace")
+    for choice in ("resubscribe", "resubscribe_all"):
+        assert client.post(path, data={"choice": choice}).status_code == 200
+    assert room.store.consent("u:grace") == []
+    assert room.events() == []
+
+
+def test_the_page_shows_how_things_stand(room: MailRoom, client: Client) -> None:
+    """Opening the link again tells what was chosen before, through any link."""
+    client.post(link(room), data={"choice": "category"})
+    assert "You are unsubscribed" in client.get(link(room, episode="another mail")).text
+    client.post(link(room), data={"choice": "all"})
+    response = client.get(link(room))
+    assert "no more marketing email" in response.text
+    assert list(buttons(response)) == ["resubscribe_all"]
+
+
+@pytest.mark.parametrize("form", [{}, {"choice": ""}, {"choice": "everything"}, {"List-Unsubscribe": "no"}])
+def test_a_form_that_is_not_ours_changes_nothing(room: MailRoom, client: Client, form: dict[str, str]) -> None:
+    """400, with the page to do it right."""
+    response = client.post(link(room), data=form)
+    assert response.status_code == 400
+    assert list(buttons(response)) == ["category", "all"]
+    assert refusal(room) is None
+    assert client.post("/u/garbage", data=form).status_code == 404
+
+
+def test_a_choice_that_the_page_did_not_offer_changes_nothing(room: MailRoom, client: Client) -> None:
+    """A link without a category has no category to leave."""
+    assert client.post(link(room, category=""), data={"choice": "category"}).status_code == 400
+    assert refusal(room, "") is None
+
+
+def test_a_form_larger_than_any_is_refused(room: MailRoom, client: Client) -> None:
+    """Nobody fills the memory of an instance."""
+    assert client.post(link(room), data={**ONE_CLICK, "x": "y" * 20_000}).status_code == 413
+    assert refusal(room) is None
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS"])
+def test_other_methods_are_not_for_this_page(room: MailRoom, client: Client, method: str) -> None:
+    """They are told what is."""
+    response = client.open(link(room), method=method)
+    assert (response.status_code, response.headers["Allow"]) == (405, "GET, HEAD, POST")
+
+
+# The event
+
+
+def test_the_event_says_which_mail_of_which_campaign_was_left(room: MailRoom, client: Client) -> None:
+    """Segment's Unsubscribed, with attributes to route it by."""
+    decision = a_decision()
+    room.push(decision)
+    client.post(link(room), data=ONE_CLICK)
+    (message,) = room.messages(EVENTS)
+    event = msgspec.json.decode(message.data)
+    assert (event["type"], event["event"], event["userId"]) == ("track", "Unsubscribed", "ada")
+    assert event["properties"] == {
+        "category": "reminders",
+        "email_id": decision.send_id,
+        "campaign_id": "viewed-three-times",
+        "source": "one_click",
+        "words": "Unsubscribe, in the mail program (List-Unsubscribe-Post)",
+    }
+    assert message.attributes == {
+        "schema": SCHEMA,
+        "messageId": event["messageId"],
+        "type": "track",
+        "event": "Unsubscribed",
+    }
+
+
+def test_a_mail_that_the_ledger_forgot_can_still_be_left(room: MailRoom, client: Client) -> None:
+    """The link says enough; the campaign is then unknown."""
+    client.post(link(room, person="a:visitor"), data=ONE_CLICK)
+    (event,) = room.events()
+    assert (event.anonymous_id, event.user_id) == ("visitor", None)
+    assert "campaign_id" not in event.objects["properties"]
+
+
+@pytest.mark.parametrize("choice", ["category", "all"])
+def test_the_pipeline_makes_the_very_same_record_of_the_event(room: MailRoom, client: Client, choice: str) -> None:
+    """Written from both sides it is one line in the proof of consent."""
+    client.post(link(room), data={"choice": choice})
+    before = room.store.consent("u:ada")
+    for event in room.events():
+        assert from_event(event) == before[-1:]
+        room.store.record_consent(from_event(event))
+    assert room.store.consent("u:ada") == before
+
+
+# Store and Pub/Sub away
+
+
+class Pages:
+    """Pages of its own on the room's store, with a clock that the test turns. The other parts can be replaced."""
+
+    def __init__(self, room: MailRoom, **parts: Any) -> None:
+        self.now = datetime.now(UTC)
+        parts = {"store": room.store, "publisher": room.publisher, **parts}
+        self._pages = UnsubscribePages(room.settings, **parts, clock=lambda: self.now)
+        self._app = flask.Flask("pages")
+
+    def post(self, path: str, **form: str) -> flask.Response:
+        """POST a form."""
+        with self._app.test_request_context(path, method="POST", data=form):
+            return self._pages(flask.request)
+
+    def get(self, path: str) -> flask.Response:
+        """GET a page."""
+        with self._app.test_request_context(path):
+            return self._pages(flask.request)
+
+
+def test_a_withdrawal_holds_at_once_even_when_it_cannot_be_told(room: MailRoom) -> None:
+    """503 asks for another try, and the next mail is held back already; the next try tells it, once."""
+    deaf = Pages(room, publisher=Publisher("a-project-without-topics", timeout=1))
+    assert deaf.post(link(room), **ONE_CLICK).status_code == 503
+    assert deaf.post(link(room), **ONE_CLICK).status_code == 503
+    assert refusal(room) == "opted_out"
+    assert room.events() == []
+    later = Pages(room)
+    later.now += timedelta(minutes=5)
+    assert [later.post(link(room), **ONE_CLICK).status_code for _ in range(3)] == [200, 200, 200]
+    (event,) = room.events()
+    assert from_event(event)[0] in room.store.consent("u:ada")
+
+
+def test_a_try_that_may_have_been_published_is_published_as_the_same_event(room: MailRoom) -> None:
+    """A publisher that fails after it published makes a second message, and not a second event."""
+
+    class Doubtful(Publisher):
+        def publish(self, topic: str, messages: Any) -> None:
+            super().publish(topic, messages)
+            super().publish("no-such-topic", messages)
+
+    assert Pages(room, publisher=Doubtful(room.project, timeout=1)).post(link(room), **ONE_CLICK).status_code == 503
+    assert Pages(room).post(link(room), **ONE_CLICK).status_code == 200
+    first, second = room.events()
+    assert first.message_id == second.message_id
+
+
+def test_consent_that_cannot_be_told_is_not_given(room: MailRoom) -> None:
+    """Coming back waits until it can be told; in doubt there is no consent."""
+    Pages(room).post(link(room), choice="category")
+    deaf = Pages(room, publisher=Publisher("a-project-without-topics", timeout=1))
+    assert deaf.post(link(room), choice="resubscribe").status_code == 503
+    assert refusal(room) == "opted_out"
+
+
+def test_a_withdrawal_counts_although_our_clock_is_behind(room: MailRoom) -> None:
+    """It is never older than the consent that it withdraws."""
+    room.consent("u:ada", "reminders", given=True, at=ago(minutes=-3))
+    assert Pages(room).post(link(room), **ONE_CLICK).status_code == 200
+    assert refusal(room) == "opted_out"
+
+
+def test_without_the_store_the_answer_is_try_again(room: MailRoom) -> None:
+    """For a mail program, and in words for a person."""
+    pages = Pages(room, store=SqliteStore(room.store_path, timeout=0.05))
+    other = sqlite3.connect(room.store_path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    response = pages.post(link(room), **ONE_CLICK)
+    other.execute("ROLLBACK")
+    other.close()
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "60")
+    assert "try again in a minute" in response.get_data(as_text=True)
+    assert pages.post(link(room), **ONE_CLICK).status_code == 200
+    assert refusal(room) == "opted_out"
+
+
+def test_no_log_line_says_who_it_was(room: MailRoom, caplog: pytest.LogCaptureFixture) -> None:
+    """What was done is counted; nobody's id and no token is written down."""
+    caplog.set_level(logging.DEBUG)
+    Pages(room, publisher=Publisher("a-project-without-topics", timeout=1)).post(link(room), **ONE_CLICK)
+    Pages(room).post(link(room), choice="all")
+    Pages(room).get("/u/garbage")
+    ours = [record for record in caplog.records if record.name.startswith(("functions", "tidings"))]
+    assert len(ours) == 2
+    said = " ".join(f"{record.getMessage()} {getattr(record, 'labels', '')}" for record in ours)
+    for secret in ("u:ada", "ada@", a_decision().send_id, link(room).removeprefix("/u/"), "garbage"):
+        assert secret not in said

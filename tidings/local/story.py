@@ -1,0 +1,243 @@
+"""A short story through the front door: three visitors, what they do, and which mails must come of it."""
+
+import base64
+import http.client
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from tidings.errors import StoreError, TidingsError
+from tidings.local.mailbox import Mailbox
+from tidings.local.ports import HOST
+from tidings.store import LedgerEntry, Store
+
+CONSENT_WORDS = "Write to me about things I looked at and carts I left. One click, and it stops."
+CART_WAIT_SECONDS = 15 * 60
+PATIENCE_SECONDS = 60.0
+"""How long the machinery may take on top of what the rules wait for."""
+LOOK_SECONDS = 0.2
+
+
+class StoryError(TidingsError):
+    """The story could not be told: the front door does not take its events."""
+
+
+class Visitor(msgspec.Struct, frozen=True):
+    """One of the three. Ids and addresses are new in every run, so that no earlier run counts."""
+
+    name: str
+    run: str
+
+    @property
+    def user_id(self) -> str:
+        """What the site calls them."""
+        return f"story-{self.run}-{self.name.lower()}"
+
+    @property
+    def person(self) -> str:
+        """What the store calls them."""
+        return f"u:{self.user_id}"
+
+    @property
+    def email(self) -> str:
+        """Where they are written to; `.example` is nobody's (RFC 2606)."""
+        return f"{self.name.lower()}.{self.run}@visitors.example"
+
+
+class Expected(msgspec.Struct, frozen=True):
+    """How one rule must end for one visitor: `sent`, `suppressed` for a reason, or `no mail` because of `why`."""
+
+    visitor: Visitor
+    rule: str
+    outcome: str
+    why: str = ""
+
+
+class Found(msgspec.Struct, frozen=True):
+    """How it did end. `after` is in seconds since the story began; `why` is the reason, or the mail's subject."""
+
+    expected: Expected
+    outcome: str
+    why: str
+    after: float
+
+    @property
+    def is_as_expected(self) -> bool:
+        """The reason counts only for what was suppressed; the subject of a mail is its template's affair."""
+        same = self.outcome == self.expected.outcome
+        return same and (self.outcome != "suppressed" or self.why == self.expected.why)
+
+
+class Story:
+    """Plays the story once, and finds out how it ended.
+
+    Args:
+        port: where the front door is, on this machine.
+        write_key: what opens it.
+        store: where the ledger is.
+        mailbox: where the mails arrive.
+        time_scale: how many times faster than life the rules run.
+    """
+
+    def __init__(self, port: int, write_key: str, store: Store, mailbox: Mailbox, time_scale: float) -> None:
+        run = secrets.token_hex(3)
+        self.ada, self.bo, self.cem = (Visitor(name, run) for name in ("Ada", "Bo", "Cem"))
+        self._port = port
+        self._authorization = "Basic " + base64.b64encode(f"{write_key}:".encode()).decode()
+        self._store = store
+        self._mailbox = mailbox
+        self._wait = CART_WAIT_SECONDS / time_scale
+        self._began = time.monotonic()
+
+    @property
+    def expected(self) -> list[Expected]:
+        """What must come of it."""
+        ada, bo, cem = self.ada, self.bo, self.cem
+        return [
+            Expected(ada, "welcome", "sent"),
+            Expected(ada, "product-viewed-three-times", "sent"),
+            Expected(ada, "cart-abandoned", "sent"),
+            Expected(bo, "welcome", "sent"),
+            Expected(bo, "pricing-page-twice", "sent"),
+            Expected(bo, "cart-abandoned", "no mail", "ordered in time"),
+            Expected(cem, "welcome", "sent"),
+            Expected(cem, "cart-abandoned", "suppressed", "no_consent"),
+        ]
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the story began."""
+        return time.monotonic() - self._began
+
+    def play(self) -> Iterator[str]:
+        """Do what the visitors do, and say each thing that was done.
+
+        Raises:
+            StoryError: the front door refuses an event, or does not answer for half a minute.
+        """
+        self._began = time.monotonic()
+        ada, bo, cem = self.ada, self.bo, self.cem
+        self._sign_up(ada, consents=True)
+        yield "Ada signs up, and agrees to be written to"
+        self._sign_up(bo, consents=True)
+        yield "Bo does the same"
+        self._sign_up(cem, consents=False)
+        yield "Cem signs up too, and does not agree"
+        for _ in range(3):
+            self._send(ada, "track", event="Product Viewed", properties=self._product("mug", "Harbour Mug", 24))
+        yield "Ada looks at the Harbour Mug three times"
+        for _ in range(2):
+            self._send(bo, "page", name="Pricing", properties={"url": f"{self._shop}/pricing"})
+        yield "Bo reads the pricing page twice"
+        # Bo comes first: when the carts of the others are given up, his would have been as well.
+        for visitor in (bo, ada, cem):
+            thing = self._product("lamp", "Dusk Lamp", 89)
+            self._send(
+                visitor, "track", event="Product Added", properties={**thing, **self._cart(visitor), "quantity": 1}
+            )
+        yield "Bo, Ada and Cem each put a Dusk Lamp in the cart"
+        order = {**self._cart(bo), "order_id": f"order-{bo.run}"}
+        self._send(bo, "track", event="Order Completed", properties=order)
+        yield f"Bo orders. Ada and Cem just leave, and their carts are given up in {self._wait:.0f} s"
+
+    def outcomes(self, check: Callable[[], None]) -> Iterator[Found]:
+        """Wait for what comes of it, each as it comes; what is missing at the end is found as `nothing`.
+
+        Args:
+            check: called on every look; may raise to end the wait.
+        """
+        open_ends = [one for one in self.expected if one.outcome != "no mail"]
+        deadline = time.monotonic() + self._wait + PATIENCE_SECONDS
+        while open_ends and time.monotonic() < deadline:
+            check()
+            entries = self._entries()
+            for expected in list(open_ends):
+                entry = entries.get((expected.visitor.person, expected.rule))
+                if entry and (found := self._ending(expected, entry)):
+                    open_ends.remove(expected)
+                    yield found
+            time.sleep(LOOK_SECONDS)
+        entries = self._entries()
+        for expected in open_ends:
+            yield Found(expected, "nothing", "it did not come in time", self.elapsed)
+        for expected in self.expected:
+            if expected.outcome == "no mail":
+                entry = entries.get((expected.visitor.person, expected.rule))
+                outcome, why = (entry.status, "it must not have been") if entry else ("no mail", expected.why)
+                yield Found(expected, outcome, why, self.elapsed)
+
+    def _ending(self, expected: Expected, entry: LedgerEntry) -> Found | None:
+        """How this decision ended, once it has. A mail counts as sent when it is in the inbox, and there once."""
+        if entry.status in {"claimed", "handing_over"}:
+            return None
+        if entry.status != "sent":
+            return Found(expected, entry.status, entry.reason or entry.detail, self.elapsed)
+        subjects = [
+            mail.subject
+            for mail in self._mailbox.mails()
+            if mail.recipient == expected.visitor.email and mail.rule == expected.rule
+        ]
+        outcome = "sent" if len(subjects) == 1 else f"{len(subjects)} times"
+        return Found(expected, outcome, subjects[0], self.elapsed) if subjects else None
+
+    def _entries(self) -> dict[tuple[str, str], LedgerEntry]:
+        people = [visitor.person for visitor in (self.ada, self.bo, self.cem)]
+        try:
+            entries = [entry for person in people for entry in self._store.ledger(person)]
+        except StoreError:  # it may be on its way back; the deadline decides
+            return {}
+        return {(entry.decision.person, entry.decision.rule_id): entry for entry in entries}
+
+    def _sign_up(self, visitor: Visitor, consents: bool) -> None:
+        self._send(visitor, "identify", traits={"email": visitor.email, "first_name": visitor.name})
+        if consents:
+            words = {"category": "marketing", "words": CONSENT_WORDS}
+            self._send(visitor, "track", event="Consent Given", properties=words)
+        self._send(visitor, "track", event="Signed Up", properties={"url": f"{self._shop}/"})
+
+    @property
+    def _shop(self) -> str:
+        return f"http://localhost:{self._port}/shop"
+
+    def _cart(self, visitor: Visitor) -> dict[str, str]:
+        return {"cart_id": f"cart-{visitor.run}-{visitor.name.lower()}", "cart_url": f"{self._shop}/cart"}
+
+    def _product(self, product_id: str, name: str, price: int) -> dict[str, Any]:
+        return {
+            "product_id": product_id,
+            "name": name,
+            "price": price,
+            "currency": "EUR",
+            "url": f"{self._shop}/things/{product_id}",
+            "image_url": f"{self._shop}/art/{product_id}.svg",
+        }
+
+    def _send(self, visitor: Visitor, call: str, **fields: Any) -> None:
+        """Post one event as an SDK does: again after a 5xx or a lost connection, with the same messageId."""
+        body = json.dumps({"userId": visitor.user_id, "messageId": f"story-{secrets.token_hex(8)}", **fields})
+        deadline = time.monotonic() + PATIENCE_SECONDS / 2
+        while True:
+            status = self._post(f"/v1/{call}", body)
+            if status == HTTPStatus.OK:
+                return
+            if status is not None and status < 500:
+                raise StoryError(f"the front door answers {status} to /v1/{call}")
+            if time.monotonic() > deadline:
+                raise StoryError(f"the front door does not take /v1/{call}: {status or 'no answer'}")
+            time.sleep(LOOK_SECONDS)
+
+    def _post(self, path: str, body: str) -> int | None:
+        connection = http.client.HTTPConnection(HOST, self._port, timeout=15)
+        headers = {"Content-Type": "application/json", "Authorization": self._authorization}
+        try:
+            connection.request("POST", path, body, headers)
+            return connection.getresponse().status
+        except (OSError, http.client.HTTPException):
+            return None
+        finally:
+            connection.close()

@@ -1,0 +1,32 @@
+"""The topics and subscriptions of the local run."""
+
+from tidings.adapters.pubsub import ensure_subscription, ensure_topic
+from tidings.settings import Settings
+
+EVENTS_ACK_DEADLINE = 10
+"""Seconds, the least that Pub/Sub allows: after a restart the pipeline waits so long for what was in flight."""
+
+
+def events_subscription(settings: Settings) -> str:
+    """What the pipeline reads from."""
+    return f"{settings.events_topic}-pipeline"
+
+
+def prepare(settings: Settings, deliver_url: str) -> None:
+    """Create what is not there yet, and point the push subscription at `deliver_url`."""
+    project, sends, dead = settings.project, settings.sends_topic, settings.dead_letters_topic
+    for topic in (settings.events_topic, sends, dead):
+        ensure_topic(project, topic)
+    ensure_subscription(project, events_subscription(settings), settings.events_topic, ack_deadline=EVENTS_ACK_DEADLINE)
+    ensure_subscription(
+        project,
+        f"{sends}-deliver",
+        sends,
+        push_endpoint=deliver_url,
+        ack_deadline=30,
+        dead_letter_topic=dead,
+        max_delivery_attempts=20,
+        min_backoff=1,
+        max_backoff=30,
+    )
+    ensure_subscription(project, f"{dead}-inspect", dead)
