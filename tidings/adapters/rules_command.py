@@ -20,13 +20,15 @@ from tidings.store import RuleRecord, Store
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit status: 0, or 1 when a file was refused or the store cannot be reached."""
-    parser = argparse.ArgumentParser(prog="python -m tidings.adapters.rules_command", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tidings.adapters.rules_command",
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
+    )
     parser.add_argument("--store", default="sqlite:.tidings/store.db", help="default: that of `make run`")
     parser.add_argument("--project", default="tidings-local", help="the Google Cloud project of a Firestore store")
-    commands = parser.add_subparsers(dest="command", required=True)
-    put = commands.add_parser("put", help="check rule files and put them into the store; all of them or none")
-    put.add_argument("files", nargs="+", type=Path)
-    commands.add_parser("list", help="every rule with what the running system says of it")
+    parser.add_argument("command", choices=["put", "list"], help="put: all of the files or none; list: what is there")
+    parser.add_argument("files", nargs="*", type=Path, help="YAML files named like their rules")
     options = parser.parse_intermixed_args(argv)
     try:
         store = open_store(options.store, options.project)
