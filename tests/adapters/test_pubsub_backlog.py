@@ -236,15 +236,14 @@ def test_reopening_the_file_finds_everything_and_gives_new_ids(file: Path) -> No
     second.close()
 
 
-def test_a_subscription_made_anew_ignores_the_ack_ids_of_its_namesake(desk: Desk) -> None:
-    desk.subscribe()
-    desk.publish(b"old")
-    [old] = desk.backlog.lease(READER, 1, NOON)
-    desk.backlog.discard(desk.catalogue.delete_subscription(READER))
-    desk.subscribe()
-    desk.publish(b"new")
-    desk.backlog.acknowledge(READER, [old.ack_id])
-    assert desk.lease(NOON) == [b"new"]
+def test_an_ack_id_counts_for_its_own_subscription_alone(desk: Desk) -> None:
+    desk.subscribe(ack_deadline_seconds=10)
+    desk.subscribe(MORGUE)
+    desk.publish(b"a")
+    [elsewhere] = desk.backlog.lease(MORGUE, 1, NOON)
+    desk.lease(NOON)
+    desk.backlog.acknowledge(READER, [elsewhere.ack_id])
+    assert desk.lease(NOON + 10) == [b"a"]
 
 
 def test_a_dead_letter_policy_can_be_taken_away_again(desk: Desk) -> None:

@@ -95,6 +95,16 @@ def test_a_restart_goes_on_pushing_what_was_not_taken(tmp_path: Path, monkeypatc
             eventually(lambda: len(taken.bodies) == 2)  # long before its backoff is over
 
 
+def test_a_dead_letter_arrives_though_nobody_pulls_the_subscription_any_more(pubsub: Bench) -> None:
+    dead = pubsub.topic("dead-letters")
+    morgue = pubsub.subscription(dead, "morgue")
+    subscription = pubsub.subscription(pubsub.topic(), dead_letter_policy={"dead_letter_topic": dead})
+    pubsub.publish(pubsub.topic_path("events"), b"poison")
+    for _ in range(5):
+        pubsub.set_deadline(subscription, pubsub.pull(subscription), 0)
+    assert [one.message.data for one in pubsub.pull(morgue)] == [b"poison"]
+
+
 def test_a_push_says_which_attempt_it_is_when_attempts_are_counted(pubsub: Bench) -> None:
     dead = pubsub.topic("dead-letters")
     morgue = pubsub.subscription(dead, "morgue")

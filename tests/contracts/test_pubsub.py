@@ -207,7 +207,7 @@ def test_after_the_last_attempt_a_message_goes_to_the_dead_letter_topic(pubsub: 
         attempts.append(received[0].delivery_attempt)
         pubsub.set_deadline(subscription, received, 0)
     assert attempts == [1, 2, 3, 4, 5]
-    assert pubsub.pull_for(subscription, 1.0) == []
+    assert pubsub.pull_for(subscription, 0.5) == []
     [letter] = pubsub.pull(morgue)
     attributes = dict(letter.message.attributes)
     assert datetime.fromisoformat(attributes.pop("CloudPubSubDeadLetterSourceTopicPublishTime"))

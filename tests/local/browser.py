@@ -74,7 +74,8 @@ class Browser:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._process.terminate()
+        self._session = None
+        self.call("Browser.close")  # so that its helpers have ended too, and none of them writes to the profile
         self._process.wait(PATIENCE)
         os.close(self._out)
         os.close(self._in)

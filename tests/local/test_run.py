@@ -6,13 +6,17 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support import require
+from tidings.adapters.sqlite_store import SqliteStore
 from tidings.local.emulators import available
+from tidings.local.folder import DataFolder
+from tidings.local.seeding import seed_rules
 
 COMMAND = [sys.executable, "-m", "tidings.local"]
 MINUTES = 4 * 60
@@ -54,11 +58,14 @@ def running(
     """The command, up to an expected line."""
     command = [*COMMAND, "--data", str(data), *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment())
+    watchdog = threading.Timer(MINUTES, process.kill)  # a command that hangs ends, and so does the wait for its lines
+    watchdog.start()
     output = Output(process)
     try:
         output.wait_for(until)
         yield process, output
     finally:
+        watchdog.cancel()
         process.kill()
         process.communicate()
 
@@ -94,6 +101,19 @@ def test_the_story_ends_as_it_must_on_the_embedded_server() -> None:
 def test_the_story_ends_as_it_must_on_googles_emulators() -> None:
     require(available())
     check_story(once("--emulators", "google"))
+
+
+def test_a_story_that_ends_otherwise_is_a_failure_that_shows_what_was_otherwise(tmp_path: Path) -> None:
+    store = SqliteStore(str(DataFolder(tmp_path).store))
+    seed_rules(store)
+    welcome = next(record.document for record in store.rules() if record.rule_id == "welcome")
+    store.put_rule("welcome", {**welcome, "status": "paused"})
+    store.close()
+    result = once("--data", str(tmp_path))
+    assert result.returncode == 1
+    assert re.search("Ada +welcome +suppressed +rule_paused", result.stdout)
+    assert "Not as it must be." in result.stdout
+    assert "The end of" in result.stdout, "and the logs' last lines"
 
 
 def test_a_killed_pipeline_comes_back_and_ctrl_c_leaves_nothing_running(tmp_path: Path) -> None:

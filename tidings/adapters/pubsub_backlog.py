@@ -288,7 +288,7 @@ def _backoff(config: Proto, attempt: int) -> float:
 
 
 def _deliveries(entry: Entry, ack_ids: Iterable[str]) -> Iterator[tuple[int, int]]:
-    """The (message, attempt) behind each ack id of this subscription; an id of an earlier namesake is passed over."""
+    """The (message, attempt) behind each ack id of this subscription; an id of another subscription is passed over."""
     for ack_id in ack_ids:
         try:
             number, message, attempt = map(int, ack_id.split("-"))

@@ -65,13 +65,11 @@ class Subscriber:
 
     def _update(self, request: Proto) -> Proto:
         updated = self._catalogue.update_subscription(request.subscription, request.update_mask)
-        self._broker.wake(updated.name)
         self._pusher.follow()
         return updated
 
     def _delete(self, request: Proto) -> None:
         self._backlog.discard(self._catalogue.delete_subscription(request.subscription))
-        self._broker.wake(request.subscription)
 
     def _list(self, request: Proto) -> Proto:
         names = [name for name in self._catalogue.subscriptions if name.startswith(f"{request.project}/")]

@@ -4,6 +4,8 @@ import argparse
 import math
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tidings.errors import TidingsError
@@ -43,24 +45,34 @@ def parser() -> argparse.ArgumentParser:
 def main() -> int:
     """The command line; returns the exit code."""
     chosen = parser().parse_args()
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # a subject may hold what a terminal cannot show
     terminal = Terminal()
-    with tempfile.TemporaryDirectory(prefix="tidings-") as passing:
-        data = chosen.data or (Path(passing) if chosen.once else Path(".tidings"))
-        options = Options(
-            data=data.absolute(),
-            port=chosen.port,
-            time_scale=chosen.time_scale,
-            once=chosen.once,
-            story=chosen.story or chosen.once,
-            google=chosen.emulators == "google",
-            verbose=chosen.verbose,
-            reset=chosen.reset,
-        )
-        try:
+    try:
+        with _data_folder(chosen) as data:
+            options = Options(
+                data=data.absolute(),
+                port=chosen.port,
+                time_scale=chosen.time_scale,
+                once=chosen.once,
+                story=chosen.story or chosen.once,
+                google=chosen.emulators == "google",
+                verbose=chosen.verbose,
+                reset=chosen.reset,
+            )
             return run(options, terminal)
-        except TidingsError as error:
-            terminal.say(f"\n{terminal.colour('It did not work.', RED)} {error}")
-            return 1
+    except TidingsError as error:
+        terminal.say(f"\n{terminal.colour('It did not work.', RED)} {error}")
+        return 1
+
+
+@contextmanager
+def _data_folder(chosen: argparse.Namespace) -> Iterator[Path]:
+    """The folder that was asked for, or the usual one; for a single run one that goes with it."""
+    if chosen.data or not chosen.once:
+        yield chosen.data or Path(".tidings")
+        return
+    with tempfile.TemporaryDirectory(prefix="tidings-") as passing:
+        yield Path(passing)
 
 
 def _above_zero(text: str) -> float:

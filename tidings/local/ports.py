@@ -15,14 +15,14 @@ def free_port() -> int:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen there now."""
+    """Whether a server could listen there now, and `localhost` in a browser would lead to it."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: lingering connections do not count
         try:
             probe.bind((HOST, port))
         except (OSError, OverflowError):
             return False
-        return True
+    return not _answers("::1", port)  # somebody may listen on IPv6 alone, and browsers ask there first
 
 
 def next_free(port: int, tries: int = 50) -> int:
@@ -32,12 +32,12 @@ def next_free(port: int, tries: int = 50) -> int:
 
 def answers(port: int) -> Callable[[str], bool]:
     """A question for `Part.is_ready`: does something accept connections there?"""
+    return lambda _written: _answers(HOST, port)
 
-    def asked(_written: str) -> bool:
-        try:
-            socket.create_connection((HOST, port), timeout=1).close()
-        except OSError:
-            return False
-        return True
 
-    return asked
+def _answers(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except OSError:
+        return False
+    return True

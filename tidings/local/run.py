@@ -27,6 +27,7 @@ from tidings.store import Store
 DEFAULT_PORT = 8080
 WRITE_KEY = "local-demo-key"
 LOOK_SECONDS = 0.2
+INTERRUPTED = 128 + signal.SIGINT
 TABLE = (7, 4, 26, 10, 0)
 """How wide the columns of the story's table are."""
 
@@ -63,7 +64,7 @@ def run(options: Options, terminal: Terminal) -> int:
     """Run until the story is over (`once`), or until SIGINT or SIGTERM.
 
     Returns:
-        0, or with `once` 1 when the story did not end as it must.
+        0, or with `once` 1 when the story did not end as it must, and 130 when it was not played to its end.
 
     Raises:
         TidingsError: a part does not start, or something that it needs is missing or taken.
@@ -81,7 +82,7 @@ def run(options: Options, terminal: Terminal) -> int:
             local.keep_running()
     except KeyboardInterrupt:
         terminal.say("\n  Everything is stopped.")
-    return 0
+    return INTERRUPTED if options.once else 0
 
 
 def _end(_signal: int, _frame: FrameType | None) -> None:
