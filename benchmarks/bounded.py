@@ -7,12 +7,11 @@ import apache_beam as beam
 from apache_beam.io.gcp.pubsub import PubsubMessage
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from benchmarks.events_file import START
 from benchmarks.timing import compare
 from pipeline import graph, local_runner
 from pipeline.options import PipelineSettings, RulesSettings
 from tidings.events import millis
-
-from benchmarks.events_file import START
 
 RULES = Path(__file__).parent.parent / "rules"
 

@@ -54,4 +54,5 @@ def an_engine(*documents: dict[str, Any], time_scale: float = 1.0) -> Engine:
 
 def a_rule(**fields: Any) -> dict[str, Any]:
     """A rule document that lacks nothing."""
-    return {"id": "a-rule", "status": "live", "send": {"template": "welcome"}, **fields}
+    send = {} if "steps" in fields else {"send": {"template": "welcome"}}
+    return {"id": "a-rule", "status": "live", **send, **fields}

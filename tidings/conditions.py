@@ -6,16 +6,27 @@ of it; it is never guessed at.
 """
 
 import operator
-from collections.abc import Callable
-from typing import Annotated, Any, cast
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, Protocol, cast
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from tidings.errors import TidingsError
-from tidings.events import Event, ObjectName
+from tidings.events import ObjectName
 
-Predicate = Callable[[Event], bool]
-Getter = Callable[[Event], Any]
+
+class Subject(Protocol):
+    """What conditions are about: an event, or a person."""
+
+    def read(self, root: ObjectName) -> dict[str, Any]:
+        """The object under this name."""
+
+    def is_in(self, segment: str) -> bool:
+        """Whether the person is in a segment."""
+
+
+Predicate = Callable[[Subject], bool]
+Getter = Callable[[Subject], Any]
 Path = Annotated[
     str,
     Field(
@@ -53,6 +64,7 @@ class Condition(BaseModel):
     gte: float | None = None
     lt: float | None = None
     lte: float | None = None
+    segment: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="Is in this segment.")
     all_: "list[Condition] | None" = Field(default=None, alias="all")
     any_: "list[Condition] | None" = Field(default=None, alias="any")
     not_: "Condition | None" = Field(default=None, alias="not")
@@ -60,14 +72,30 @@ class Condition(BaseModel):
     @model_validator(mode="after")
     def _is_one_thing(self) -> "Condition":
         given = self.model_fields_set
-        joins = given & {"all_", "any_", "not_"}
+        joins = given & {"all_", "any_", "not_", "segment"}
         if len(joins) + ("path" in given) != 1:
-            raise ValueError("needs exactly one of path, all, any, not")
+            raise ValueError("needs exactly one of path, segment, all, any, not")
         if "path" in given and len(given) == 1:
             raise ValueError(f"says nothing about {self.path}; add an operator such as equals or exists")
         if joins and len(given) > 1:
-            raise ValueError("operators belong beside a path, not beside all, any or not")
+            raise ValueError("operators belong beside a path, not beside segment, all, any or not")
         return self
+
+
+def paths_of(condition: Condition) -> Iterator[str]:
+    """Every path that a condition looks at."""
+    if condition.path is not None:
+        yield condition.path
+    for part in [*(condition.all_ or ()), *(condition.any_ or ()), *([condition.not_] if condition.not_ else ())]:
+        yield from paths_of(part)
+
+
+def segments_of(condition: Condition) -> Iterator[str]:
+    """Every segment that a condition asks about."""
+    if condition.segment is not None:
+        yield condition.segment
+    for part in [*(condition.all_ or ()), *(condition.any_ or ()), *([condition.not_] if condition.not_ else ())]:
+        yield from segments_of(part)
 
 
 def getter(path: str) -> Getter:
@@ -75,11 +103,11 @@ def getter(path: str) -> Getter:
     name, first, *rest = path.split(".")
     root = cast("ObjectName", name)
 
-    def shallow(event: Event) -> Any:
+    def shallow(event: Subject) -> Any:
         value = event.read(root).get(first)
         return MISSING if value is None else value
 
-    def deep(event: Event) -> Any:
+    def deep(event: Subject) -> Any:
         value = event.read(root).get(first)
         for part in rest:
             if not isinstance(value, dict):
@@ -99,6 +127,9 @@ def compile_condition(condition: Condition) -> Predicate:
     if condition.not_ is not None:
         inner = compile_condition(condition.not_)
         return lambda event: not inner(event)
+    if condition.segment is not None:
+        segment = condition.segment
+        return lambda person: person.is_in(segment)
     assert condition.path is not None
     tests = [
         _OPERATORS[name](condition.path, getattr(condition, name))
@@ -146,7 +177,7 @@ def _exists(path: str, wanted: bool) -> Predicate:
 def _contains(path: str, wanted: Any) -> Predicate:
     get = getter(path)
 
-    def test(event: Event) -> bool:
+    def test(event: Subject) -> bool:
         value = get(event)
         if value is MISSING:
             return False
@@ -163,7 +194,7 @@ def _compare(compare: Callable[[float, float], bool]) -> Callable[[str, Any], Pr
     def build(path: str, wanted: float) -> Predicate:
         get = getter(path)
 
-        def test(event: Event) -> bool:
+        def test(event: Subject) -> bool:
             value = get(event)
             if value is MISSING:
                 return False

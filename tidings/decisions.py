@@ -49,6 +49,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_d
         person: `u:<userId>` or `a:<anonymousId>`.
         entry_key: the value that keeps episodes apart (a cart id), or empty.
         episode: the name of this run of the rule, derived from the event that began it.
+        to: `person`, or the name of a role whose address is configured (`support`).
         outcome: `send`; `shadow` (record it, never send it); or `suppressed`, with `reason`.
         due_at: the instant, in event time, at which the rule's condition became true.
         decided_at: the instant the engine was told it is: receipt of the event, or the watermark of the timer.
@@ -70,6 +71,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_d
     events: tuple[Trigger, ...] = ()
     entry_key: str = ""
     step: int = 0
+    to: str = "person"
     kind: MailKind = "marketing"
     category: str = ""
     outcome: Outcome = "send"

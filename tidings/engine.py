@@ -5,6 +5,9 @@
 
 `now` is in milliseconds: for `feed` the receipt of the newest event, for `wake` a watermark, which promises that
 everything received before it has been fed. `state.wake_at` says when to call `wake` next.
+
+The way of an event: the index names the rules that care; each puts a mark on its timeline and asks its kind what
+fires; what fires becomes a run; a run that is due passes the gates and becomes a decision.
 """
 
 import hashlib
@@ -14,14 +17,14 @@ from typing import NamedTuple
 import msgspec
 
 from tidings.conditions import TypeMismatchError
-from tidings.decisions import Decision, Trigger, send_id
+from tidings.decisions import Decision, Reason, Trigger, send_id
+from tidings.decisions import Outcome as DecisionOutcome
 from tidings.events import Event, instant
-from tidings.kinds.base import KEYLESS, NEVER, START, STOP, Firing, Mark, Tracker
+from tidings.gates import judge
+from tidings.kinds.base import KEYLESS, NEVER, RESET, START, STOP, Firing, Mark, Tracker
 from tidings.rulebook import CompiledRule, RuleBook, Watch
+from tidings.runs import UNLESS, Run, begin
 from tidings.state import PersonState
-
-_MOST_EVENTS_SHOWN = 10
-"""A template is given at most this many events: a mail that lists more is not read."""
 
 
 class Fault(NamedTuple):
@@ -55,74 +58,177 @@ class Engine:
         decisions: list[Decision] = []
         faults: list[Fault] = []
         duplicates = 0
+        book = self._book
         for event in events:
             if not state.is_new(event.message_id, now):
                 duplicates += 1
                 continue
-            for watch in self._book.watches(event):
+            if event.type == "identify" and book.traits:
+                state.learn(event, book.traits)
+            if book.wants_time_zone and event.type in ("identify", "page"):
+                state.learn_time_zone(event)
+            fired = False
+            for watch in book.watches(event):
                 try:
-                    decisions += self._observe(state, watch, event, now)
+                    fired |= self._observe(state, watch, event, now, decisions)
                 except TypeMismatchError as error:
                     faults.append(Fault(watch.compiled.rule.id, event, str(error)))
-        state.wake_at = min(state.wake_at, state.seen_until)
+            if fired:
+                decisions += self._release(state, now)
+        state.wake_at = min(state.wake_at, state.forget_at(book.longest_cap))
         return Outcome(decisions, faults, duplicates) if decisions or faults or duplicates else NOTHING
 
     def wake(self, state: PersonState, now: int) -> Outcome:
         """Time has passed: return what is due by `now`, and forget what is over."""
-        decisions: list[Decision] = []
         wake_at = NEVER
         for rule_id, trackers in list(state.trackers.items()):
-            compiled = self._book.rules.get(rule_id)
             for key, tracker in list(trackers.items()):
+                compiled = self._book.find(rule_id, tracker.version)
                 if compiled is not None and tracker.wake_at <= now:
-                    firings = compiled.kind.wake(tracker, now)
-                    decisions += [_decide(compiled, state.person, key, one, None, now) for one in firings]
+                    for firing in compiled.kind.wake(tracker, now):
+                        _start(state, compiled, key, firing, None, firing.due_at)
+                    tracker.version = compiled.version if tracker.running else ""
                 if compiled is None or tracker.is_spent:  # no rule: it was deleted, or is a draft again
                     del trackers[key]
                 else:
                     wake_at = min(wake_at, tracker.wake_at)
             if not trackers:
                 del state.trackers[rule_id]
-        state.forget_seen(now)
-        state.wake_at = min(wake_at, state.seen_until)
-        return Outcome(decisions, [], 0)
+        decisions = self._release(state, now) if state.runs else []
+        state.forget(now, self._book.longest_cap)
+        soonest = (run.next_at for runs in state.runs.values() for run in runs)
+        state.wake_at = min(wake_at, min(soonest, default=NEVER), state.forget_at(self._book.longest_cap))
+        return Outcome(decisions, (), 0) if decisions else NOTHING
 
-    def _observe(self, state: PersonState, watch: Watch, event: Event, now: int) -> list[Decision]:
-        """One rule looks at one event.
+    def _observe(self, state: PersonState, watch: Watch, event: Event, now: int, decisions: list[Decision]) -> bool:
+        """One rule looks at one event. Returns whether something fired; what it ends is added to `decisions`.
 
         Raises:
             TypeMismatchError: before anything was changed.
         """
         flags = watch.flags(event)
         if not flags:
-            return []
+            return False
         compiled = watch.compiled
         key = compiled.key_of(event) if compiled.key_of else ""
         if key is None:
             if compiled.needs_key:
-                flags &= STOP
-                if not flags:
-                    return []
+                flags &= ~(START | RESET)
             key = ""
             flags |= KEYLESS
+        runs = state.runs.get(compiled.rule.id)
+        if runs and flags & ~(START | RESET | KEYLESS):
+            decisions += self._tell_runs(state, runs, compiled, event, key, flags, now)
+        return bool(flags & (START | RESET | STOP)) and self._mark(state, compiled, event, key, flags, now)
+
+    def _mark(self, state: PersonState, compiled: CompiledRule, event: Event, key: str, flags: int, now: int) -> bool:
+        """Put the event on the timelines that it touches. Returns whether something fired."""
         kind = compiled.kind
-        kept = (event.label, bytes(event.properties)) if kind.keeps and flags & ~(STOP | KEYLESS) else None
-        mark = Mark(event.at, event.message_id, flags, kept)
+        mark = Mark(event.at, event.message_id, flags & (START | RESET | STOP | KEYLESS))
+        if flags & (START | RESET) and kind.keeps:
+            mark = mark._replace(kept=(event.label, bytes(event.properties)))
         if kind.stateless:
-            fires = flags & START
-            return [_decide(compiled, state.person, key, Firing(event.at, [mark]), event, now)] if fires else []
-        decisions = []
+            fires = bool(flags & START) and not compiled.superseded
+            if fires:
+                _start(state, compiled, key, Firing(event.at, [mark]), event, now)
+            return fires
+        fired = False
         trackers = state.trackers.setdefault(compiled.rule.id, {})
         for target, its_mark in _reach(trackers, key, mark, keyed=compiled.key_of is not None):
             tracker = trackers.get(target)
+            if tracker is None and compiled.superseded:
+                continue
             if tracker is None:
                 tracker = trackers[target] = _new_tracker(trackers)
-            if not tracker.insert(its_mark):
+            elif self._belongs_to_another(compiled, tracker):
                 continue
-            for firing in kind.arrive(tracker, its_mark):
-                decisions.append(_decide(compiled, state.person, target, firing, event, now))
-            state.wake_at = min(state.wake_at, tracker.wake_at)
+            if tracker.insert(its_mark):
+                for firing in kind.arrive(tracker, its_mark):
+                    _start(state, compiled, target, firing, event, now)
+                    fired = True
+                tracker.version = compiled.version if tracker.running else ""
+                state.wake_at = min(state.wake_at, tracker.wake_at)
+        return fired
+
+    def _belongs_to_another(self, compiled: CompiledRule, tracker: Tracker) -> bool:
+        """An episode that waits ends under the version it began with; everything else follows the rule of today."""
+        if not tracker.version:
+            return compiled.superseded
+        return self._book.find(compiled.rule.id, tracker.version) is not compiled
+
+    def _tell_runs(
+        self,
+        state: PersonState,
+        runs: list[Run],
+        compiled: CompiledRule,
+        event: Event,
+        key: str,
+        flags: int,
+        now: int,
+    ) -> Iterator[Decision]:
+        """An event may end a run, or skip one of its sends."""
+        for run in list(runs):
+            mine = self._book.find(compiled.rule.id, run.version) is compiled
+            if not mine or not run.is_reached_by(event, key, keyless=bool(flags & KEYLESS)):
+                continue
+            run.skipped |= flags & ~(UNLESS - 1)
+            if flags & STOP:
+                runs.remove(run)
+                if run.held:  # it was decided already, and only waited for the morning
+                    yield _decide(compiled, state.person, run, "suppressed", "exited", now)
+        if not runs:
+            del state.runs[compiled.rule.id]
+
+    def _release(self, state: PersonState, now: int) -> list[Decision]:
+        """Take every run that is due through the gates, the most urgent first."""
+        due = []
+        for rule_id, runs in state.runs.items():
+            for run in runs:
+                compiled = self._book.find(rule_id, run.version)
+                if compiled is None:
+                    run.next_at = NEVER
+                elif run.next_at <= now:
+                    due.append((run.next_at, -compiled.rule.priority, rule_id, run.key, run.episode, run, compiled))
+        decisions: list[Decision] = []
+        for *_, run, compiled in sorted(due, key=lambda one: one[:5]):
+            while run.next_at <= now:
+                decisions += _advance(state, compiled, run, now)
+        for rule_id, runs in list(state.runs.items()):
+            left = [run for run in runs if run.next_at < NEVER]
+            if left:
+                state.runs[rule_id] = left
+                state.wake_at = min(state.wake_at, *(run.next_at for run in left))
+            else:
+                del state.runs[rule_id]
         return decisions
+
+
+def _advance(state: PersonState, compiled: CompiledRule, run: Run, now: int) -> Iterator[Decision]:
+    """The next send of a run. Sets when the one after it is due; NEVER when the run is over."""
+    planned = compiled.sends[run.step]
+    if not run.skipped & planned.flag:
+        verdict = judge(compiled, state, run)
+        if verdict.hold_until is not None:
+            run.held, run.next_at = True, verdict.hold_until
+            return
+        if verdict.outcome is not None:
+            yield _decide(compiled, state.person, run, verdict.outcome, verdict.reason, now)
+            if verdict.outcome == "send" and compiled.rule.kind == "marketing":
+                state.sent.append((run.next_at, compiled.rule.category))
+        if verdict.ends:
+            run.next_at = NEVER
+            return
+    run.step, run.held = run.step + 1, False
+    run.next_at = run.next_at + compiled.sends[run.step].after if run.step < len(compiled.sends) else NEVER
+
+
+def _start(state: PersonState, compiled: CompiledRule, key: str, firing: Firing, event: Event | None, now: int) -> None:
+    """A trigger has fired: a run begins."""
+    first = firing.marks[0]
+    episode = "once" if compiled.rule.re_entry == "once" else f"{first.at}.{_short(first.message_id)}"
+    shown = None if compiled.kind.keeps else event
+    run = begin(compiled.version, key, episode, firing, shown, now + compiled.sends[0].after)
+    state.runs.setdefault(compiled.rule.id, []).append(run)
 
 
 def _reach(trackers: dict[str, Tracker], key: str, mark: Mark, *, keyed: bool) -> Iterator[tuple[str, Mark]]:
@@ -145,38 +251,35 @@ def _new_tracker(trackers: dict[str, Tracker]) -> Tracker:
     return Tracker(marks=[one for one in keyless.marks if one.flags & KEYLESS and one.flags & STOP] if keyless else [])
 
 
-def _decide(compiled: CompiledRule, person: str, key: str, firing: Firing, event: Event | None, now: int) -> Decision:
-    """Write the decision down, with its evidence. `event` is the one at hand, when there is one."""
-    rule = compiled.rule
-    first = firing.marks[0]
-    episode = "once" if rule.re_entry == "once" else f"{first.at}.{_short(first.message_id)}"
-    shown = [_trigger(mark) for mark in firing.marks if mark.kept is not None][-_MOST_EVENTS_SHOWN:]
-    if event is not None:
-        shown.append(Trigger(name=event.label, timestamp=event.timestamp, properties=event.properties))
+def _decide(
+    compiled: CompiledRule, person: str, run: Run, outcome: DecisionOutcome, reason: Reason | None, now: int
+) -> Decision:
+    """Write the decision down, with its evidence."""
+    rule, send = compiled.rule, compiled.sends[run.step].send
+    shown = tuple(
+        Trigger(name=name, timestamp=instant(at), properties=msgspec.Raw(properties))
+        for name, at, properties in run.shown
+    )
     return Decision(
-        send_id=send_id(rule.id, rule.version, person, key, episode, 0),
+        send_id=send_id(rule.id, run.version, person, run.key, run.episode, run.step),
         rule_id=rule.id,
-        rule_version=rule.version,
+        rule_version=run.version,
         person=person,
-        entry_key=key,
-        episode=episode,
-        template=rule.send.template,
+        entry_key=run.key,
+        episode=run.episode,
+        step=run.step,
+        template=send.template,
+        to=send.to,
         kind=rule.kind,
         category=rule.category,
-        outcome=compiled.outcome,
-        reason=compiled.reason,
-        due_at=instant(firing.due_at),
+        outcome=outcome,
+        reason=reason,
+        due_at=instant(run.due_at),
         decided_at=instant(now),
-        evidence=tuple(mark.message_id for mark in firing.marks),
+        evidence=run.evidence,
         event=shown[-1],
-        events=tuple(shown),
+        events=shown,
     )
-
-
-def _trigger(mark: Mark) -> Trigger:
-    assert mark.kept is not None
-    name, properties = mark.kept
-    return Trigger(name=name, timestamp=instant(mark.at), properties=msgspec.Raw(properties))
 
 
 def _short(message_id: str) -> str:

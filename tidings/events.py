@@ -82,6 +82,10 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defa
             decoded = self.__dict__[root] = _object_decoder.decode(getattr(self, root))
         return decoded
 
+    def is_in(self, segment: str) -> bool:
+        """An event is in no segment: people are."""
+        return False
+
     @property
     def objects(self) -> dict[str, dict[str, Any]]:
         """All three of them."""

@@ -1,40 +1,71 @@
 """The rule book: rules compiled once into an index from the name of an event to the few rules that care.
 
 A rule book never changes; an edit makes a new one. The cost of an event does not grow with the number of rules that
-do not name it.
+do not name it. Superseded versions stay in the book for as long as somebody may be in the middle of one.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import msgspec
 
-from tidings.conditions import MISSING, Predicate, TypeMismatchError, getter
-from tidings.decisions import Outcome, Reason
+from tidings.conditions import MISSING, Predicate, Subject, TypeMismatchError, compile_condition, getter, paths_of
+from tidings.decisions import Outcome
 from tidings.events import Event
 from tidings.kinds import KINDS
 from tidings.kinds.base import Kind, ReEntry
-from tidings.rules import Pause, Rule
-from tidings.selectors import ANY
+from tidings.rules import Rule
+from tidings.runs import PlannedSend, plan
+from tidings.selectors import ANY, Selector
+from tidings.surroundings import Pause
 
 KeyOf = Callable[[Event], str | None]
 Check = tuple[int, Predicate | None]
 
 
-class CompiledRule(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class CompiledRule:
     """A rule, ready to run.
 
     Attributes:
         key_of: the entry key of an event, None when the event carries none; None itself when the rule keeps no keys.
         needs_key: an event without a key starts nothing (`by`: no product id is never "the same product").
+        sends: what goes out, in order.
+        superseded: a newer version is in force; this one only finishes what it began.
+        cap_per: the stretch of time of the frequency cap, in milliseconds.
     """
 
     rule: Rule
+    version: str
     kind: Kind
     key_of: KeyOf | None
     needs_key: bool
-    outcome: Outcome
-    reason: Reason | None
+    sends: tuple[PlannedSend, ...]
+    audience: Predicate | None
+    cap_per: int
+    superseded: bool = False
+
+    @property
+    def outcome(self) -> Outcome:
+        """What a decision of this rule comes to when nothing stands in its way."""
+        return "shadow" if self.rule.status == "shadow" else "send"
+
+    def holds_out(self, person: str) -> bool:
+        """Whether this person belongs to the holdout: always the same people, others for every rule."""
+        if not self.rule.holdout:
+            return False
+        digest = hashlib.blake2b(f"{self.rule.id}\0{person}".encode(), digest_size=4).digest()
+        return int.from_bytes(digest, "big") < self.rule.holdout / 100 * 2**32
+
+    @cached_property
+    def watched(self) -> list[tuple[Selector, int]]:
+        """Every event that matters, with its flag: those of the kind, and those that skip a send."""
+        sending = [step for step in self.rule.all_steps if step.send is not None]
+        unless = [(one, send.flag) for step, send in zip(sending, self.sends, strict=True) for one in step.unless]
+        return [*self.kind.watches(), *unless]
 
 
 class Watch(NamedTuple):
@@ -44,7 +75,7 @@ class Watch(NamedTuple):
     checks: tuple[Check, ...]
 
     def flags(self, event: Event) -> int:
-        """What the event means to the rule: a union of START, RESET and STOP; 0 for nothing.
+        """What the event means to the rule: a union of START, RESET, STOP, ...; 0 for nothing.
 
         Raises:
             TypeMismatchError: a condition met a value of the wrong type.
@@ -62,13 +93,27 @@ class RuleBook:
     Args:
         rules: drafts are left out.
         time_scale: every duration in every rule is divided by this; 60 turns 15 minutes into 15 seconds.
+        superseded: earlier versions, for what began under them.
     """
 
-    def __init__(self, rules: Iterable[Rule], time_scale: float = 1.0) -> None:
+    def __init__(self, rules: Iterable[Rule], time_scale: float = 1.0, superseded: Iterable[Rule] = ()) -> None:
         self.rules: dict[str, CompiledRule] = {
             rule.id: _compile(rule, time_scale) for rule in rules if rule.status != "draft"
         }
-        self._index = _index(self.rules.values())
+        self._earlier: dict[tuple[str, str], CompiledRule] = {}
+        for rule in superseded:
+            current = self.rules.get(rule.id)
+            if current is not None and current.version != rule.version:
+                # Whether it is live or paused now is said by the rule of today.
+                as_of_today = rule.model_copy(update={"status": current.rule.status})
+                self._earlier[rule.id, rule.version] = _compile(as_of_today, time_scale, superseded=True)
+        everything = [*self.rules.values(), *self._earlier.values()]
+        self.traits = {path.split(".")[1] for one in everything for path in _traits_of(one.rule)}
+        self.wants_time_zone = any(
+            one.rule.quiet_hours is not None and one.rule.quiet_hours.tz == "user" for one in everything
+        )
+        self.longest_cap = max((one.cap_per for one in everything), default=0)
+        self._index = _index(everything)
         self._nothing: tuple[dict[str, list[Watch]], list[Watch]] = ({}, [])
 
     def watches(self, event: Event) -> list[Watch]:
@@ -76,47 +121,63 @@ class RuleBook:
         by_name, any_name = self._index.get(event.type, self._nothing)
         return by_name.get(event.label, any_name)
 
+    def find(self, rule_id: str, version: str) -> CompiledRule | None:
+        """The rule as it was in this version, if it is still known, and otherwise as it is now."""
+        return self._earlier.get((rule_id, version)) or self.rules.get(rule_id)
 
-def _compile(rule: Rule, scale: float) -> CompiledRule:
+
+def _traits_of(rule: Rule) -> list[str]:
+    return list(paths_of(rule.audience)) if rule.audience else []
+
+
+def _compile(rule: Rule, scale: float, *, superseded: bool = False) -> CompiledRule:
     name, document = rule.trigger.chosen  # type: ignore[attr-defined]
     re_entry = ReEntry(once=rule.re_entry == "once")
     if isinstance(rule.re_entry, Pause):
         re_entry = ReEntry(pause=int(rule.re_entry.after / scale))
     by = getattr(document, "by", None)
     paths = [path for path in (rule.entry_key, by) if path is not None]
-    outcome: Outcome = {"live": "send", "shadow": "shadow", "paused": "suppressed"}[rule.status]  # type: ignore[assignment]
     return CompiledRule(
         rule=rule,
+        version=rule.version,
         kind=KINDS[name].build(document, rule.exit_on, re_entry, scale),
         key_of=_key_of(paths) if paths else None,
         needs_key=by is not None,
-        outcome=outcome,
-        reason="rule_paused" if rule.status == "paused" else None,
+        sends=plan(rule.all_steps, scale),
+        audience=compile_condition(rule.audience) if rule.audience else None,
+        cap_per=int(rule.cap.per / scale) if rule.cap else 0,
+        superseded=superseded,
     )
 
 
 def _key_of(paths: list[str]) -> KeyOf:
     getters = [(path, getter(path)) for path in paths]
 
-    def key_of(event: Event) -> str | None:
-        parts = []
-        for path, get in getters:
-            value = get(event)
-            if value is MISSING:
-                return None
-            if isinstance(value, dict | list):
-                raise TypeMismatchError(path, "a string, number or boolean", value)
-            parts.append(value if isinstance(value, str) else msgspec.json.encode(value).decode())
-        return parts[0] if len(parts) == 1 else msgspec.json.encode(parts).decode()
+    def read(event: Subject, path: str, get: Callable[[Subject], object]) -> str | None:
+        value = get(event)
+        if isinstance(value, str):
+            return value
+        if value is MISSING:
+            return None
+        if isinstance(value, dict | list):
+            raise TypeMismatchError(path, "a string, number or boolean", value)
+        return msgspec.json.encode(value).decode()
 
-    return key_of
+    def single(event: Event) -> str | None:
+        return read(event, *getters[0])
+
+    def several(event: Event) -> str | None:
+        parts = [read(event, *one) for one in getters]
+        return None if None in parts else msgspec.json.encode(parts).decode()
+
+    return single if len(getters) == 1 else several
 
 
 def _index(rules: Iterable[CompiledRule]) -> dict[str, tuple[dict[str, list[Watch]], list[Watch]]]:
     """By type: (name -> watches, watches for any other name). Watches for any name are part of every named list."""
     checks: dict[tuple[str, str], list[tuple[CompiledRule, Check]]] = {}
     for one in rules:
-        for selector, flag in one.kind.watches():
+        for selector, flag in one.watched:
             checks.setdefault(selector.subject, []).append((one, (flag, selector.predicate())))
     index: dict[str, tuple[dict[str, list[Watch]], list[Watch]]] = {}
     for event_type in {event_type for event_type, _ in checks}:
@@ -131,9 +192,10 @@ def _index(rules: Iterable[CompiledRule]) -> dict[str, tuple[dict[str, list[Watc
 
 
 def _watches(checks: list[tuple[CompiledRule, Check]]) -> list[Watch]:
-    """One watch a rule, with all of its checks, so that one event is one mark to a rule."""
-    by_rule: dict[str, Watch] = {}
+    """One watch a rule and version, with all of its checks, so that one event is one mark to a rule."""
+    by_rule: dict[tuple[str, str], Watch] = {}
     for compiled, check in checks:
-        known = by_rule.get(compiled.rule.id, Watch(compiled, ()))
-        by_rule[compiled.rule.id] = known._replace(checks=(*known.checks, check))
+        name = compiled.rule.id, compiled.version
+        known = by_rule.get(name, Watch(compiled, ()))
+        by_rule[name] = known._replace(checks=(*known.checks, check))
     return list(by_rule.values())

@@ -12,31 +12,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator, model_validator
 
-from tidings.conditions import Path
+from tidings.conditions import Condition, Path, paths_of
 from tidings.decisions import MailKind
-from tidings.durations import Duration
 from tidings.errors import InvalidRuleError
 from tidings.kinds import KINDS
+from tidings.quiet_hours import QuietHours
 from tidings.selectors import Selector
+from tidings.surroundings import DEFAULT_CAP, FrequencyCap, Pause, Send, Step
 
 Status = Literal["draft", "shadow", "live", "paused"]
 _UNVERSIONED = ("name", "description", "status")
-
-
-class Pause(BaseModel):
-    """Fire again for the same person and entry key, but not before this long after the last time."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    after: Duration
-
-
-class Send(BaseModel):
-    """What goes out."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    template: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="A folder in templates/.")]
 
 
 class _Trigger(BaseModel):
@@ -93,7 +78,22 @@ class Rule(BaseModel):
     re_entry: Literal["once", "every_time"] | Pause = Field(
         default="every_time", description='"once", "every_time", or {after: 24h}.'
     )
-    send: Send
+    send: Send | None = Field(default=None, description="Short for a single step that sends.")
+    steps: list[Step] = Field(default=[], max_length=20, description="Send, wait, send again unless ...")
+    audience: Condition | None = Field(
+        default=None, description="Who may get it: conditions on traits and segments, checked at every send."
+    )
+    priority: Annotated[int, Field(ge=0, le=100)] = Field(
+        default=50, description="Who goes first when several rules want the same person at the same instant."
+    )
+    frequency_cap: FrequencyCap | Literal["default", "off"] = Field(
+        default="default", description="default: one marketing mail in 16 hours. Transactional mail is never capped."
+    )
+    quiet_hours: QuietHours | None = None
+    holdout: Annotated[float, Field(ge=0, le=90)] = Field(
+        default=0,
+        description="Per cent of people who never get it, so that its effect can be seen. Always the same people.",
+    )
 
     @field_validator("trigger", mode="after")
     @classmethod
@@ -102,6 +102,39 @@ class Rule(BaseModel):
         if document is None:
             raise ValueError(f"{kind} is empty")
         return trigger
+
+    @field_validator("audience", mode="after")
+    @classmethod
+    def _asks_about_the_person(cls, audience: Condition | None) -> Condition | None:
+        for path in paths_of(audience) if audience else ():
+            if not path.startswith("traits."):
+                raise ValueError(f"{path}: an audience is about a person, so only traits and segments can be asked")
+        return audience
+
+    @model_validator(mode="after")
+    def _has_something_to_send(self) -> "Rule":
+        if (self.send is None) == (not any(step.send for step in self.steps)):
+            raise ValueError("needs either send, or steps with at least one send")
+        if self.kind == "marketing" and any(one.to != "person" for one in self.sends):
+            raise ValueError("mail to a role is about work, not marketing: say kind: transactional")
+        return self
+
+    @property
+    def all_steps(self) -> list[Step]:
+        """The steps, whichever way they were written."""
+        return self.steps or [Step(send=self.send)]
+
+    @property
+    def sends(self) -> list[Send]:
+        """What goes out, in order."""
+        return [step.send for step in self.all_steps if step.send is not None]
+
+    @property
+    def cap(self) -> FrequencyCap | None:
+        """The frequency cap that applies, if any does."""
+        if self.kind == "transactional" or self.frequency_cap == "off":
+            return None
+        return DEFAULT_CAP if self.frequency_cap == "default" else self.frequency_cap
 
     @cached_property
     def version(self) -> str:
@@ -138,14 +171,10 @@ def load(document: Mapping[str, Any], rule_id: str | None = None, templates: Col
     faults = []
     if rule_id is not None and rule.id != rule_id:
         faults.append(_fault("id", rule.id, f"must be {rule_id!r}, the name under which it is stored"))
-    if templates is not None and rule.send.template not in templates:
-        faults.append(
-            _fault(
-                "send.template",
-                rule.send.template,
-                "there is no such template; there are: " + ", ".join(sorted(templates)),
-            )
-        )
+    for send in rule.sends:
+        if templates is not None and send.template not in templates:
+            reason = "there is no such template; there are: " + ", ".join(sorted(templates))
+            faults.append(_fault("send.template" if rule.send else "steps", send.template, reason))
     if faults:
         raise InvalidRuleError(known_as, faults)
     return rule

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_v
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from tidings.conditions import Condition, Predicate, compile_condition
+from tidings.conditions import Condition, Predicate, compile_condition, segments_of
 from tidings.events import EventType
 
 ANY = "*"
@@ -48,6 +48,8 @@ class Selector(BaseModel):
 
     @model_validator(mode="after")
     def _names_one_event(self) -> "Selector":
+        if self.where is not None and any(segments_of(self.where)):
+            raise ValueError("where is about the event; ask about segments in audience")
         if sum(one is not None for one in (self.event, self.page, self.screen, self.type)) != 1:
             raise ValueError("needs exactly one of event, page, screen, type")
         return self

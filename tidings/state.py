@@ -5,14 +5,19 @@ new version byte, and the reader goes on accepting the one before.
 """
 
 import hashlib
+from collections.abc import Set as AbstractSet
+from typing import Any
 
 import msgspec
 
 from tidings.errors import TidingsError
+from tidings.events import Event, ObjectName
 from tidings.kinds.base import NEVER, Tracker
+from tidings.runs import Run
 
 VERSION = 1
 _DAY = 86_400_000
+_MEMORY = 400 * _DAY
 
 
 class PersonState(msgspec.Struct, array_like=True, gc=False):
@@ -25,6 +30,11 @@ class PersonState(msgspec.Struct, array_like=True, gc=False):
         seen_since: when the younger generation began, in milliseconds; 0 for never.
         wake_at: the earliest instant at which `engine.wake` has something to do.
         timer_at: what the runtime's timer is set to. The runtime's own note; the engine does not look at it.
+        runs: rule id -> what has fired and still has something to do.
+        sent: (time, category) of marketing mail, as far back as the longest frequency cap looks.
+        traits: name -> (time, value), of the traits that an audience or segment asks about.
+        time_zone: (time, IANA name).
+        member_of: the segments that the person is in.
     """
 
     person: str
@@ -34,6 +44,32 @@ class PersonState(msgspec.Struct, array_like=True, gc=False):
     seen_since: int = 0
     wake_at: int = NEVER
     timer_at: int = NEVER
+    runs: dict[str, list[Run]] = {}
+    sent: list[tuple[int, str]] = []
+    traits: dict[str, tuple[int, Any]] = {}
+    time_zone: tuple[int, str] | None = None
+    member_of: set[str] = set()
+
+    def read(self, root: ObjectName) -> dict[str, Any]:
+        """What conditions on a person may look at: their traits."""
+        return {name: value for name, (_, value) in self.traits.items()} if root == "traits" else {}
+
+    def is_in(self, segment: str) -> bool:
+        """Whether the person is in a segment."""
+        return segment in self.member_of
+
+    def learn(self, event: Event, names: AbstractSet[str]) -> None:
+        """Take the traits of these names from an `identify`; a newer value is never replaced by an older one."""
+        traits = event.read("traits")
+        for name in names & traits.keys():
+            if event.at >= self.traits.get(name, (0, None))[0]:
+                self.traits[name] = (event.at, traits[name])
+
+    def learn_time_zone(self, event: Event) -> None:
+        """Take the time zone that a browser or an `identify` names."""
+        zone = event.read("context").get("timezone") or event.read("traits").get("timezone")
+        if isinstance(zone, str) and (self.time_zone is None or event.at >= self.time_zone[0]):
+            self.time_zone = (event.at, zone)
 
     def is_new(self, message_id: str, now: int) -> bool:
         """Whether this messageId was not seen in the last 24 hours; from now on it was."""
@@ -46,24 +82,33 @@ class PersonState(msgspec.Struct, array_like=True, gc=False):
         self.seen.add(digest)
         return True
 
-    def forget_seen(self, now: int) -> None:
-        """Let go of messageIds older than a day."""
+    def forget(self, now: int, longest_cap: int) -> None:
+        """Let go of messageIds older than a day, of mail that no cap counts, and of traits of people long gone."""
+        self.sent = [one for one in self.sent if one[0] + longest_cap > now]
+        if self.traits and now >= self._traits_until:
+            self.traits, self.member_of = {}, set()
         if self.seen_before and now >= self.seen_since + _DAY:
             self.seen_before = set()
         if self.seen and now >= self.seen_since + 2 * _DAY:
             self.seen = set()
 
+    def forget_at(self, longest_cap: int) -> int:
+        """When there is something to forget."""
+        seen_until = self.seen_since + (_DAY if self.seen_before else 2 * _DAY) if self.seen else NEVER
+        if not self.sent and not self.traits:
+            return seen_until
+        sent_until = self.sent[0][0] + longest_cap if self.sent else NEVER
+        return min(seen_until, sent_until, self._traits_until)
+
     @property
-    def seen_until(self) -> int:
-        """When there is something to forget in `seen`."""
-        if self.seen_before:
-            return self.seen_since + _DAY
-        return self.seen_since + 2 * _DAY if self.seen else NEVER
+    def _traits_until(self) -> int:
+        """Traits are forgotten when none of them was heard of for as long as the ledger remembers."""
+        return max((at for at, _ in self.traits.values()), default=NEVER - _MEMORY) + _MEMORY
 
     @property
     def is_empty(self) -> bool:
         """Nothing is remembered: the cell can be cleared."""
-        return not (self.trackers or self.seen or self.seen_before)
+        return not (self.trackers or self.seen or self.seen_before or self.runs or self.sent or self.traits)
 
 
 class UnreadableStateError(TidingsError):

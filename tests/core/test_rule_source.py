@@ -18,7 +18,7 @@ def store(tmp_path):
 
 
 def rules_for(book, name):
-    return [watch.compiled.rule for watch in book.watches(an_event(name, "10:00"))]
+    return [one.compiled.rule for one in book.watches(an_event(name, "10:00")) if not one.compiled.superseded]
 
 
 def record(store):
@@ -108,3 +108,36 @@ def test_many_workers_write_the_same_report_once(store):
     RuleSource(store).refresh(at("10:00"))
     RuleSource(store).refresh(at("11:00"))
     assert record(store).report["checked_at"].startswith("2025-03-03T10:00")
+
+
+def test_a_superseded_version_stays_in_the_book_for_what_began_under_it_even_after_a_restart(store):
+    store.put_rule("greeting", GOOD)
+    source = RuleSource(store)
+    [before] = rules_for(source.refresh(at("10:00")), "Signed Up")
+    store.put_rule("greeting", {**GOOD, "trigger": {"performed": {"event": "Signed In"}}})
+    for reader in (source, RuleSource(store)):
+        book = reader.refresh(at("10:01"))
+        assert book.find("greeting", before.version).superseded
+        assert not book.find("greeting", "anything else").superseded
+    assert [one["version"] for one in record(store).report["history"]] == [before.version]
+
+
+def test_a_version_that_comes_back_is_no_history(store):
+    store.put_rule("greeting", GOOD)
+    source = RuleSource(store)
+    source.refresh(at("10:00"))
+    for number, event in enumerate(["Signed In", "Signed Up"]):
+        store.put_rule("greeting", {**GOOD, "trigger": {"performed": {"event": event}}})
+        source.refresh(at(f"10:0{number + 1}"))
+    assert len(record(store).report["history"]) == 1
+
+
+def test_versions_are_remembered_for_ninety_days(store):
+    store.put_rule("greeting", GOOD)
+    source = RuleSource(store)
+    source.refresh(at("10:00"))
+    store.put_rule("greeting", {**GOOD, "trigger": {"performed": {"event": "Signed In"}}})
+    source.refresh(at("11:00"))
+    store.put_rule("greeting", {**GOOD, "trigger": {"performed": {"event": "Signed Out"}}})
+    source.refresh(at("+91d 12:00"))
+    assert len(record(store).report["history"]) == 1

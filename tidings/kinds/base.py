@@ -53,6 +53,8 @@ class Tracker(msgspec.Struct, array_like=True, gc=False):
         settled: everything at or before this instant has been decided and forgotten; later arrivals there are late.
         fired_at: the latest settled firing, or None.
         wake_at: when the kind wants to be asked again.
+        running: an episode has begun and waits for its deadline.
+        version: the rule's version under which that episode began; empty while none runs.
     """
 
     marks: list[Mark] = []
@@ -60,6 +62,8 @@ class Tracker(msgspec.Struct, array_like=True, gc=False):
     settled: int = -1
     fired_at: int | None = None
     wake_at: int = NEVER
+    running: bool = False
+    version: str = ""
 
     def insert(self, mark: Mark) -> bool:
         """Put a mark in its place. False when it is too late to matter."""

@@ -87,6 +87,7 @@ class NotPerformed:
             firings.append(self._fire(tracker, episode, deadline))
             episode, over = [], len(tracker.marks)
         self._forget(tracker, over, watermark - LATENESS - 1)
+        tracker.running = bool(episode)
         tracker.wake_at = deadline + 1 if episode else self._forget_at(tracker)
         return firings
 
