@@ -1,0 +1,112 @@
+"""Firestore has the indexes that the store's queries need, and forgets what the store marks for it."""
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from google.cloud.firestore_v1.query import Query
+
+from tests.sends import a_decision
+from tests.terraform.module import local, resources
+from tidings.adapters.firestore_access import Fields, Seen
+from tidings.adapters.firestore_store import FirestoreStore
+from tidings.store import Activity, ConsentRecord, ProfileUpdate
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+DIRECTIONS = {1: "ASCENDING", 2: "DESCENDING"}
+Index = tuple[str, tuple[tuple[str, str], ...]]
+
+
+class Listener(FirestoreStore):
+    """The store without a database: it notes what is asked and written, and everything is absent."""
+
+    def __init__(self) -> None:
+        super().__init__("pebble-and-fern-mail", "tidings")
+        self.indexes: set[Index] = set()
+        self.written: dict[str, set[str]] = {}
+
+    def run(self, query: Any) -> Iterator[tuple[str, Fields]]:
+        if isinstance(query, Query):
+            asked = query._to_protobuf()
+            where = asked.where.field_filter
+            equal = ((where.field.field_path, "ASCENDING"),) if where.field.field_path else ()
+            ordered = tuple((one.field.field_path, DIRECTIONS[one.direction]) for one in asked.order_by)
+            self.indexes.add((asked.from_[0].collection_id, equal + ordered))
+        return iter(())
+
+    def get(self, document: Any) -> Seen:
+        return Seen(document)
+
+    def get_all(self, documents: Iterable[Any], names_only: bool = False) -> Iterator[Seen]:
+        return (Seen(document) for document in documents)
+
+    def write(self, batch: Any, seen: Seen, fields: Fields) -> None:
+        self.written.setdefault(seen.document.parent.id, set()).update(fields)
+
+    def append(self, documents: Iterable[tuple[Any, Fields]]) -> None:
+        for document, fields in documents:
+            self.write(None, Seen(document), fields)
+
+
+@pytest.fixture(scope="module")
+def listener() -> Iterator[Listener]:
+    """A store whose every query and write was made once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FIRESTORE_EMULATOR_HOST", "127.0.0.1:1")
+        store = Listener()
+        store.profile("u:1")
+        store.update_profiles([ProfileUpdate(person="u:1", at=NOW)])
+        store.consent("u:1")
+        store.record_consent(
+            [ConsentRecord(record_id="1", person="u:1", category="marketing", given=True, at=NOW, source="event")]
+        )
+        store.suppress("digest", "5.1.1", NOW)
+        store.claim(a_decision(), NOW, timedelta(minutes=1))
+        store.ledger()
+        store.ledger("u:1")
+        store.activity("u:1")
+        store.append_activity([Activity(activity_id="1", person="u:1", at=NOW, kind="event", label="Signed Up")])
+        store.rules()
+        yield store
+        store.close()
+
+
+def test_every_query_of_the_store_has_its_index(listener: Listener):
+    single = local("single_field_indexes")
+    composite = {
+        (index["collection"], tuple((field["field_path"], field["order"]) for field in index["fields"]))
+        for index in resources("google_firestore_index").values()
+    }
+    assert len(listener.indexes) == 3
+    for collection, fields in listener.indexes:
+        if len(fields) > 1:
+            assert (collection, fields) in composite
+        elif collection in single:  # the others have Firestore's own, one for every field
+            assert dict(fields).items() <= single[collection].items()
+
+
+def test_no_index_is_kept_that_nobody_uses(listener: Listener):
+    composite = {index["collection"]: len(index["fields"]) for index in resources("google_firestore_index").values()}
+    assert composite == {collection: len(fields) for collection, fields in listener.indexes if len(fields) > 1}
+    unused = {
+        (collection, field)
+        for collection, fields in local("single_field_indexes").items()
+        for field, order in fields.items()
+        if (collection, ((field, order),)) not in listener.indexes
+    }
+    assert unused == {("profiles", "person")}, "kept for people at the console, who look for a person"
+
+
+def test_what_the_store_marks_with_an_end_has_a_policy_that_ends_it(listener: Listener):
+    policy = resources("google_firestore_field")["expires_at"]
+    assert policy["field"] == "expires_at"
+    assert policy["ttl_config"] == [{}]
+    marked = {collection for collection, fields in listener.written.items() if "expires_at" in fields}
+    assert set(re.findall(r'"(\w+)"', policy["for_each"])) == marked
+
+
+def test_the_fields_with_an_index_are_fields_that_the_store_writes(listener: Listener):
+    for collection, fields in local("single_field_indexes").items():
+        assert set(fields) <= listener.written[collection]

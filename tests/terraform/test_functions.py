@@ -1,0 +1,91 @@
+"""Each function is deployed with what its code needs, and may do nothing else."""
+
+import ast
+import re
+import tomllib
+
+import pytest
+
+from tests.terraform.environment import FIELDS, MAIN, settings_read_by, variable
+from tests.terraform.module import FOLDER, ROOT, local, resources
+
+FUNCTIONS = local("functions")
+NOT_SET = {"TIDINGS_TEMPLATES"}
+"""The templates that ship in the archive are the ones to use."""
+
+
+def test_every_entry_point_is_deployed_and_every_deployed_one_is_there():
+    main = ast.parse(MAIN.read_text("utf-8"))
+    entry_points = {node.name for node in main.body if isinstance(node, ast.FunctionDef) and node.name[0] != "_"}
+    assert set(FUNCTIONS) == entry_points
+    assert resources("google_cloudfunctions2_function")["this"]["build_config"][0]["entry_point"] == "${each.key}"
+
+
+def test_every_setting_comes_from_the_environment_or_from_a_secret():
+    settings = {variable(field) for field in FIELDS}
+    assert set(local("environment")) | set(local("secrets")) == settings - NOT_SET
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_gets_the_secrets_that_its_code_reads_and_no_other(function: str):
+    read = {variable(field) for field in settings_read_by(function)}
+    assert set(FUNCTIONS[function]["secrets"]) == read & set(local("secrets"))
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_may_publish_to_the_topics_that_its_code_publishes_to_and_no_other(function: str):
+    topics = {field for field in settings_read_by(function) if field.endswith("_topic")}
+    assert {f"{one.replace('-', '_')}_topic" for one in local("publishers")[function]} == topics
+
+
+def test_the_code_is_read_for_what_it_is():
+    """The two tests above are worth as much as the reader that they rely on."""
+    assert settings_read_by("collect") == {"project", "events_topic", "dead_letters_topic", "write_keys"}
+    assert settings_read_by("deliver") >= {"smtp_url", "secret", "public_url", "postal_address", "store"}
+
+
+def test_only_who_opens_the_store_may_use_the_database():
+    users = set(re.findall(r'"(\w+)"', resources("google_project_iam_member")["firestore"]["for_each"]))
+    assert users == {one for one in FUNCTIONS if "store" in settings_read_by(one)} | {"pipeline"}
+
+
+def test_nobody_but_pubsub_can_reach_the_mailer():
+    assert FUNCTIONS["deliver"]["invoker"] == '${google_service_account.this["push"].member}'
+    assert FUNCTIONS["deliver"]["ingress"] == "ALLOW_INTERNAL_ONLY"
+    [push] = resources("google_pubsub_subscription")["deliver"]["push_config"]
+    [token] = push["oidc_token"]
+    assert token["service_account_email"] == '${google_service_account.this["push"].email}'
+    assert token["audience"] == push["push_endpoint"]
+    [invoker] = resources("google_cloud_run_v2_service_iam_member").values()
+    assert (invoker["role"], invoker["member"]) == ("roles/run.invoker", "${each.value.invoker}")
+
+
+def test_the_mailer_has_as_long_as_its_lease():
+    deliver = ast.parse((ROOT / "functions" / "deliver.py").read_text("utf-8"))
+    [lease] = [
+        node.value
+        for node in deliver.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "LEASE"
+    ]
+    assert ast.unparse(lease) == f"timedelta(seconds={FUNCTIONS['deliver']['timeout_seconds']})"
+    [subscription] = [resources("google_pubsub_subscription")["deliver"]]
+    assert subscription["ack_deadline_seconds"] <= FUNCTIONS["deliver"]["timeout_seconds"]
+
+
+def test_the_functions_install_what_pyproject_asks_for():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = project["dependencies"] + project["optional-dependencies"]["functions"]
+    lines = (ROOT / "functions" / "requirements.txt").read_text("utf-8").splitlines()
+    assert [line for line in lines if line and not line.startswith("#")] == wanted
+
+
+def test_functions_and_pipeline_run_on_the_same_python():
+    runtime = resources("google_cloudfunctions2_function")["this"]["build_config"][0]["runtime"]
+    [python] = re.findall(r"^FROM python:3\.(\d+)", (ROOT / "pipeline" / "Dockerfile").read_text("utf-8"), re.MULTILINE)
+    assert runtime == f"python3{python}"
+
+
+def test_alerts_and_charts_name_functions_that_there_are():
+    named = set(re.findall(r"tidings-(\w+)", (FOLDER / "monitoring.tf").read_text("utf-8")))
+    assert named
+    assert named <= set(FUNCTIONS)
