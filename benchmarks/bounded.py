@@ -1,52 +1,67 @@
-"""The bounded form on the FnApiRunner, against a pipeline that reads, decodes, groups by person and counts."""
+"""The bounded form, from a file to a file, on the FnApiRunner: against bytewax, a plain pipeline, and two of itself."""
 
 import tempfile
+from collections.abc import Callable, Iterable
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.io.gcp.pubsub import PubsubMessage
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from benchmarks.events_file import START
-from benchmarks.timing import compare
+from benchmarks.events_file import UNTIL
+from benchmarks.five_rules import FOLDER
+from benchmarks.timing import compare, row
 from pipeline import graph, local_runner
 from pipeline.options import PipelineSettings, RulesSettings
-from tidings.events import millis
-
-RULES = Path(__file__).parent.parent / "rules"
+from tidings import decisions
+from tidings.decisions import Decision
 
 
 def run(path: Path) -> str:
-    """A line for the table."""
-    local_runner.prepare()
-    count = len(path.read_bytes().splitlines())
-    until = millis(START) + 24 * 3_600_000
-
+    """A line for the table for each of them."""
+    count = path.read_bytes().count(b"\n")
     with tempfile.TemporaryDirectory() as folder:
-        settings = PipelineSettings(
-            rules=RulesSettings(folder=str(RULES)), input=str(path), output=f"{folder}/out", until=until
-        )
+        ours = Path(folder) / "ours"
 
-        def candidate() -> None:
-            with beam.Pipeline(runner="FnApiRunner", options=PipelineOptions([])) as pipeline:
-                graph.build(pipeline, settings)
+        def line(against: str, baseline: Callable[[], object], at_least: float) -> str:
+            result = compare(baseline, lambda: decide(path, ours), rounds=5)
+            return row(
+                "bounded form, one process, FnApiRunner",
+                f"{count / result.candidate:,.0f} events/s",
+                f"{against}: {count / result.baseline:,.0f} events/s",
+                result.ratio,
+                at_least=at_least,
+            )
 
-        def baseline() -> None:
-            with beam.Pipeline(runner="FnApiRunner", options=PipelineOptions([])) as pipeline:
-                messages = (
-                    pipeline
-                    | beam.io.ReadFromText(str(path), coder=beam.coders.BytesCoder())
-                    | beam.Map(graph.line_to_message).with_output_types(PubsubMessage)
-                )
-                counts = graph.decode(messages).main | beam.GroupByKey() | beam.MapTuple(_count)
-                _ = counts | beam.io.WriteToText(f"{folder}/counts")
+        lines = [line("read, decode, group by person, count", lambda: _pass_through(path, Path(folder) / "count"), 0.8)]
+        if find_spec("bytewax"):
+            from benchmarks.five_rules import bytewax_flow  # noqa: PLC0415 - only when it is installed
 
-        result = compare(baseline, candidate, rounds=3)
-    return (
-        f"| bounded pipeline, FnApiRunner | {count / result.candidate:,.0f} events/s "
-        f"| read, decode, group, count: {count / result.baseline:,.0f} events/s | {result.ratio:.2f}x |"
+            lines.insert(0, line("bytewax", lambda: bytewax_flow.run(path, Path(folder) / "flow.jsonl", UNTIL), 1.0))
+        return "\n".join(lines)
+
+
+def decide(path: Path, output: Path) -> list[Decision]:
+    """Run the five rules over a file."""
+    settings = PipelineSettings(
+        rules=RulesSettings(folder=str(FOLDER)), input=str(path), output=str(output), until=UNTIL
     )
+    local_runner.prepare("FnApiRunner", settings)
+    with beam.Pipeline(runner="FnApiRunner", options=PipelineOptions([])) as pipeline:
+        graph.build(pipeline, settings)
+    return [decisions.decode(one) for one in Path(f"{output}-decisions.jsonl").read_bytes().splitlines()]
 
 
-def _count(person: str, history: object) -> str:
-    return f"{person} {sum(1 for _ in history)}"  # type: ignore[attr-defined]
+def _pass_through(path: Path, output: Path) -> None:
+    """As anybody would write it: the same decoding, and no rules."""
+    with beam.Pipeline(runner="FnApiRunner", options=PipelineOptions([])) as pipeline:
+        lines = pipeline | beam.io.ReadFromText(str(path), coder=beam.coders.BytesCoder())
+        messages = lines | beam.Map(graph.line_to_message).with_output_types(PubsubMessage)
+        counts = graph.decode(messages).main | beam.GroupByKey() | beam.MapTuple(_count)
+        _ = counts | beam.io.WriteToText(str(output), shard_name_template="")
+
+
+def _count(person: str, history: Iterable[Any]) -> str:
+    return f"{person} {sum(1 for _ in history)}"

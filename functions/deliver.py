@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 import flask
 
-from functions import push
+from functions import push, recipients
 from functions.push import Push
+from functions.recipients import SuppressedError, UnknownRoleError
 from tidings import dead_letter
 from tidings.adapters.pubsub import Message, Publisher
 from tidings.adapters.smtp import SmtpSender
-from tidings.consent import MARKETING, address_digest, permission
 from tidings.decisions import Decision, Reason
 from tidings.errors import (
     AddressError,
@@ -27,18 +27,15 @@ from tidings.errors import (
     RefusedError,
     TemplateError,
     TemporaryError,
-    TidingsError,
     UnknownOutcomeError,
 )
 from tidings.facts import mail_facts
-from tidings.message import ascii_address, build
+from tidings.message import build
 from tidings.rendering import render
 from tidings.settings import Settings
-from tidings.store import Claim, FinalStatus, Profile, Store
+from tidings.store import Claim, FinalStatus, Store
 
 LEASE = timedelta(seconds=60)
-GRACE = timedelta(seconds=60)
-"""How long a decision waits for its person's profile, which the pipeline writes at about the same time."""
 
 log = logging.getLogger(__name__)
 
@@ -51,22 +48,13 @@ class Ending(NamedTuple):
     detail: str = ""
 
 
-class _SuppressedError(TidingsError):
-    """Something speaks against this mail, and it is nobody's fault."""
-
-    def __init__(self, reason: Reason, detail: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.detail = detail
-
-
 class Mailer:
     """Answers the push requests of one function instance; any number of threads may call it.
 
     An answer of 204 says that the decision has ended, or is dead-lettered, or had ended before; 503 asks for it again.
 
     Args:
-        settings: who sends, with which secret, and from which folder of templates.
+        settings: who sends, with which secret, from which folder of templates, and the addresses of roles.
         store: profiles, consent, suppressions and the ledger.
         publisher: takes dead letters.
         sender: the mail server.
@@ -163,8 +151,12 @@ class Mailer:
             return Ending(decision.outcome, decision.reason)
         try:
             self._mail(decision, now, leave)
-        except _SuppressedError as gate:
+        except SuppressedError as gate:
             return Ending("suppressed", gate.reason, gate.detail)
+        except UnknownRoleError as fault:
+            log.error("A role has no address: %s", fault, extra={"labels": {"rule": decision.rule_id}})
+            self._bury(message, "unknown_role", str(fault), now)
+            return Ending("dead_lettered", detail=f"unknown_role: {fault}")
         except AddressError as fault:
             return Ending("suppressed", "suppressed_address", str(fault))
         except TemplateError as fault:
@@ -178,34 +170,19 @@ class Mailer:
         return Ending("sent")
 
     def _mail(self, decision: Decision, now: datetime, leave: Callable[[], None]) -> None:
-        """Address, suppression, consent, in this order; then the template, then the mail server."""
-        profile, address = self._addressee(decision, now)
-        digest = address_digest(address, self._settings.secret)
-        if self._store.is_suppressed(digest):
-            raise _SuppressedError("suppressed_address")
-        refusal = permission(decision.kind, decision.category or MARKETING, self._store.consent(decision.person))
-        if refusal:
-            raise _SuppressedError(refusal)
-        facts = mail_facts(decision, profile, self._settings)
+        """Find out who may get it; then the template, then the mail server."""
+        to = recipients.find(decision, self._store, self._settings, now)
+        facts = mail_facts(decision, to.profile, self._settings, to.activity)
         rendered = render(decision.template, facts, self._settings.templates)
-        mail = build(decision, rendered, address, self._settings, now)
+        mail = build(decision, rendered, to.address, self._settings, now)
         try:
             self._sender.send(mail.data, mail.sender, mail.recipient, leave)
-        except DeadAddressError as fault:
-            self._store.suppress(digest, str(fault), now)
-            raise
-
-    def _addressee(self, decision: Decision, now: datetime) -> tuple[Profile, str]:
-        profile = self._store.profile(decision.person)
-        email = profile.traits.get("email") if profile else None
-        if profile is None or not email:
-            if now - decision.decided_at < GRACE:
-                raise TemporaryError("the address is not known yet")
-            raise _SuppressedError("missing_address", "no email trait" if profile else "no profile")
-        try:
-            return profile, ascii_address(email)
         except AddressError as fault:
-            raise _SuppressedError("missing_address", str(fault)) from None
+            if not to.digest:  # our own mailbox is full or gone: somebody must hear of it
+                raise RefusedError(str(fault)) from None
+            if isinstance(fault, DeadAddressError):
+                self._store.suppress(to.digest, str(fault), now)
+            raise
 
     def _bury(self, message: Push, reason: str, detail: str, now: datetime) -> None:
         letter = dead_letter.build("deliver", reason, detail, message.data, message.attributes, now)

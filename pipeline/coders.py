@@ -5,20 +5,25 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.coders import Coder
 
-from tidings import decisions, events
+from tidings import decisions, events, identity
 from tidings.decisions import Decision
 from tidings.events import Event
+from tidings.identity import Handover
+
+_HANDOVER = b"handover "
 
 
 class EventCoder(Coder):
-    """An event as the events topic carries it."""
+    """An event as the events topic carries it; a handover, which is an event with luggage, says that it is one."""
 
     def encode(self, value: Event) -> bytes:
         """See `Coder`."""
-        return events.encode(value)
+        return _HANDOVER + events.encode(value) if isinstance(value, Handover) else events.encode(value)
 
     def decode(self, encoded: bytes) -> Event:
         """See `Coder`."""
+        if encoded.startswith(_HANDOVER):
+            return identity.decode(encoded[len(_HANDOVER) :])
         return events.decode(encoded)
 
     def is_deterministic(self) -> bool:

@@ -5,7 +5,7 @@ is refused. `tests/pipeline/test_job_graph.py` holds them fast.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,12 +21,15 @@ from pipeline import rulebooks
 from pipeline.decode import DEAD
 from pipeline.metrics import counter
 from pipeline.options import RulesSettings
-from tidings import dead_letter, events, state
+from tidings import dead_letter, events, identity, state
 from tidings.decisions import Decision
 from tidings.engine import Engine, Fault, Outcome
 from tidings.events import Event
+from tidings.identity import Handover
 from tidings.kinds.base import NEVER
 from tidings.state import PersonState
+
+ONWARD = "onward"
 
 
 class Reporter:
@@ -37,6 +40,8 @@ class Reporter:
         self._duplicates = counter("duplicates")
         self._mismatches = counter("type_mismatches")
         self._dead = counter("dead_letters")
+        self._handed_over = counter("handed_over")
+        self._followed = counter("followed")
 
     def report(self, outcome: Outcome, now: int) -> Iterator[Any]:
         """Decisions as they are, faults as dead letters."""
@@ -46,6 +51,12 @@ class Reporter:
         for fault in outcome.faults:
             self._mismatches.inc()
             yield self._of_fault(fault, now)
+
+    def onward(self, events_of_others: Sequence[Event]) -> Iterator[TaggedOutput]:
+        """What belongs to another id, as messages for the events topic."""
+        for event in events_of_others:
+            (self._handed_over if isinstance(event, Handover) else self._followed).inc()
+            yield TaggedOutput(ONWARD, PubsubMessage(*identity.message(event)))
 
     def failed(self, event: Event, error: Exception, now: int) -> TaggedOutput:
         """An event that this code could not digest. Nothing of it was remembered, so it can be replayed."""
@@ -59,7 +70,8 @@ class Reporter:
 
 def _dead(reason: str, detail: str, event: Event, now: int) -> TaggedOutput:
     at = datetime.fromtimestamp(now / 1000, UTC)
-    data, labels = dead_letter.build("decide", reason, detail, events.encode(event), {"schema": events.SCHEMA}, at)
+    about = {"schema": identity.SCHEMA if isinstance(event, Handover) else events.SCHEMA}
+    data, labels = dead_letter.build("decide", reason, detail, events.encode(event), about, at)
     return TaggedOutput(DEAD, PubsubMessage(data, labels))
 
 
@@ -95,18 +107,19 @@ class Decide(beam.DoFn):
         now = timestamp.micros // 1000
         assert self._engine is not None
         try:
-            known = self._read(cell, person)
-            outcome = self._engine.feed(known, (event,), now)
+            raw = cell.read()
+            known = state.decode(raw) if raw else PersonState(person)
+            outcome, onward = identity.take(self._engine, known, event, now)
         except Exception as error:  # noqa: BLE001 - see above
             yield self._reporter.failed(event, error, now)
             return
-        self._write(cell, timer, known)
+        self._write(cell, timer, known, raw)
         yield from self._reporter.report(outcome, now)
+        yield from self._reporter.onward(onward)
 
     @on_timer(WAKE)
     def wake(
         self,
-        person: Any = beam.DoFn.KeyParam,
         timestamp: Any = beam.DoFn.TimestampParam,
         cell: Any = beam.DoFn.StateParam(CELL),
         timer: Any = beam.DoFn.TimerParam(WAKE),
@@ -120,30 +133,26 @@ class Decide(beam.DoFn):
         if now > time.time() * 1000:
             self._drained.inc()
             return
-        known = self._read(cell, person)
-        if known.is_empty:
+        raw = cell.read()
+        if not raw:
             return
+        known = state.decode(raw)
         assert self._engine is not None
         outcome = self._engine.wake(known, now)
         known.timer_at = NEVER
-        self._write(cell, timer, known)
+        self._write(cell, timer, known, raw)
         yield from self._reporter.report(outcome, now)
 
     @staticmethod
-    def _read(cell: Any, person: str) -> PersonState:
-        raw = cell.read()
-        return state.decode(raw) if raw else PersonState(person)
-
-    @staticmethod
-    def _write(cell: Any, timer: Any, known: PersonState) -> None:
-        """Write the state, and set the timer only when it must fire earlier than it is set to: setting costs."""
+    def _write(cell: Any, timer: Any, known: PersonState, before: bytes | None) -> None:
+        """Write the state if it changed, and set the timer only when it must fire earlier than it is set to."""
         if known.wake_at < known.timer_at:
             known.timer_at = known.wake_at
             timer.set(Timestamp(micros=known.wake_at * 1000))
         if known.is_empty:
             cell.clear()
-        else:
-            cell.write(state.encode(known))
+        elif (after := state.encode(known)) != before:
+            cell.write(after)
 
 
 __all__ = ["Decide", "Decision", "Reporter"]

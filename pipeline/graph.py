@@ -1,7 +1,8 @@
 """The whole pipeline on one page.
 
-    live:     Pub/Sub -> decode -> profiles -> by person -> decide (state, timer) -> sends, activity
-    bounded:  file    -> decode             -> by person -> group, sort, replay   -> file
+    live:     Pub/Sub -> decode -> profiles -> by id -> decide (state, timer) -> sends, activity
+                 ^-------------------------------------------- onward, from an anonymous id to its person
+    bounded:  file    -> decode -> by anonymous id -> follow -> by person -> sort, replay -> file
 
 Both forms decode with the same step and decide with the same engine. Dead letters are gathered at the end.
 """
@@ -14,10 +15,10 @@ from apache_beam.io.gcp.pubsub import PubsubMessage, ReadFromPubSub, WriteToPubS
 from apache_beam.pvalue import PCollection
 
 from pipeline import coders  # noqa: F401 - registers them
-from pipeline.decide import Decide
-from pipeline.decode import DEAD, Decode
+from pipeline.decide import ONWARD, Decide
+from pipeline.decode import ANONYMOUS, DEAD, Decode
 from pipeline.options import PipelineSettings
-from pipeline.replay import Replay
+from pipeline.replay import Follow, Replay
 from pipeline.write import UpdateProfiles, WriteActivity, activity_of_decision, activity_of_event
 from tidings import dead_letter, decisions, events
 from tidings.decisions import Decision
@@ -49,9 +50,10 @@ def _build_live(pipeline: beam.Pipeline, settings: PipelineSettings) -> None:
         | "Decision to message" >> beam.Map(to_message).with_output_types(PubsubMessage)
         | "Publish sends" >> WriteToPubSub(settings.sends_topic, with_attributes=True)
     )
+    _ = decided[ONWARD] | "Publish onward" >> WriteToPubSub(settings.events_topic, with_attributes=True)
     _ = (
         (
-            known | "Events to activity" >> beam.Map(activity_of_event).with_output_types(Activity),
+            known | "Events to activity" >> beam.FlatMap(activity_of_event).with_output_types(Activity),
             decided.main | "Decisions to activity" >> beam.Map(activity_of_decision).with_output_types(Activity),
         )
         | "All activity" >> beam.Flatten()
@@ -70,11 +72,17 @@ def _build_bounded(pipeline: beam.Pipeline, settings: PipelineSettings) -> None:
         | "Read file" >> beam.io.ReadFromText(settings.input, coder=beam.coders.BytesCoder())
         | "Line to message" >> beam.Map(line_to_message).with_output_types(PubsubMessage)
     )
-    decoded = decode(messages)
+    decoded = _Outputs(messages | "Decode" >> _with_outputs(Decode(apart=True), Keyed, **{ANONYMOUS: Keyed}))
+    followed = (
+        decoded[ANONYMOUS]
+        | "Group by anonymous id" >> beam.GroupByKey()
+        | "Follow to the person" >> beam.ParDo(Follow()).with_output_types(Keyed)
+    )
     replayed = _Outputs(
-        decoded.main
+        (decoded.main, followed)
+        | "Everybody" >> beam.Flatten()
         | "Group by person" >> beam.GroupByKey()
-        | "Replay" >> _with_dead_letters(Replay(settings.rules, settings.until), Decision)
+        | "Replay" >> _with_outputs(Replay(settings.rules, settings.until), Decision)
     )
     _ = (
         replayed.main
@@ -90,21 +98,25 @@ def _build_bounded(pipeline: beam.Pipeline, settings: PipelineSettings) -> None:
 
 
 class _Outputs:
-    """The two ends of a step that can fail."""
+    """The ends of a step that can fail: what it is for, its dead letters, and by their tags whatever else it has."""
 
     def __init__(self, outputs: Any) -> None:
+        self._outputs = outputs
         self.main: PCollection = outputs.main
         self.dead: PCollection = outputs[DEAD]
 
+    def __getitem__(self, tag: str) -> PCollection:
+        return self._outputs[tag]
+
 
 def decode(messages: PCollection) -> _Outputs:
-    """Messages -> (person, event)."""
-    return _Outputs(messages | "Decode" >> _with_dead_letters(Decode(), Keyed))
+    """Messages -> (id, event), for the event's person, and for an anonymous id that joins them by it."""
+    return _Outputs(messages | "Decode" >> _with_outputs(Decode(), Keyed))
 
 
 def decide(known: PCollection, settings: PipelineSettings) -> _Outputs:
-    """(person, event) -> decisions, with one state cell and one timer a person."""
-    return _Outputs(known | "Decide" >> _with_dead_letters(Decide(settings.rules), Decision))
+    """(id, event) -> decisions, with one state cell and one timer an id; ONWARD: messages for the events topic."""
+    return _Outputs(known | "Decide" >> _with_outputs(Decide(settings.rules), Decision, **{ONWARD: PubsubMessage}))
 
 
 def to_message(decision: Decision) -> PubsubMessage:
@@ -123,9 +135,10 @@ def dead_letter_to_line(message: PubsubMessage) -> bytes:
     return msgspec.json.encode(dead_letter.read(message.data, message.attributes))
 
 
-def _with_dead_letters(step: beam.DoFn, output: Any) -> Any:
-    """A step whose main output is of type `output`, and whose other output is dead letters."""
-    return beam.ParDo(step).with_output_types(output, **{DEAD: PubsubMessage}).with_outputs(DEAD, main="main")
+def _with_outputs(step: beam.DoFn, output: Any, **others: Any) -> Any:
+    """A step whose main output is of type `output`, and whose other outputs are dead letters and `others`, by tag."""
+    others[DEAD] = PubsubMessage
+    return beam.ParDo(step).with_output_types(output, **others).with_outputs(*others, main="main")
 
 
 def _write_lines(prefix: str) -> Any:

@@ -16,7 +16,7 @@ from apache_beam.runners.direct import transform_evaluator
 from apache_beam.runners.direct.util import TransformResult
 from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.timestamp import MIN_TIMESTAMP, Timestamp
-from google.api_core.exceptions import DeadlineExceeded, ServiceUnavailable
+from google.api_core.exceptions import Aborted, DeadlineExceeded, InternalServerError, ServiceUnavailable, Unknown
 
 _MOST_MESSAGES = 500
 _IDLE_SECONDS = 0.03
@@ -26,31 +26,59 @@ _SETTLED_SECONDS = 5.0
 it is through; when the process dies before that, the message comes again, and its `send_id` makes that harmless."""
 _VISIBLE_SECONDS = 0.5
 """How long a message may take, once published, to be handed out."""
+_PATIENCE_SECONDS = 10.0
+_AWAY = (Aborted, DeadlineExceeded, InternalServerError, ServiceUnavailable, Unknown)
+"""What a call fails with while Pub/Sub is away, or when it goes away before it has answered."""
 
 
 class _Reading:
     """How far one subscription has been read by this process."""
 
     def __init__(self, client: Any, subscription: str) -> None:
-        deadline = client.get_subscription(subscription=subscription).ack_deadline_seconds
-        # Whatever a process before this one has read and not acknowledged comes back by then. Until it does, nothing is
-        # known to be complete.
-        self.complete_from = time.time() + deadline + 1
+        # No call here tries again by itself: a second answer would hide that the first one was lost.
+        found = client.get_subscription(subscription=subscription, retry=None, timeout=_PATIENCE_SECONDS)
+        self._lease = found.ack_deadline_seconds
+        self._client = client
+        self._subscription = subscription
+        self._unacknowledged: deque[tuple[float, list[str]]] = deque()
         self.watermark = MIN_TIMESTAMP
-        self.unacknowledged: deque[tuple[float, list[str]]] = deque()
+        self.doubt()
 
-    def advance(self, to: float) -> None:
-        """Everything published before `to` (seconds since 1970) was read, unless the process is too young to know."""
-        if time.time() >= self.complete_from:
+    def doubt(self) -> None:
+        """Messages may be out that nobody works on: an earlier process took them, or the answer with them was lost.
+
+        They come back when their lease ends. Until then, and until everything queued meanwhile is read, nothing is
+        known to be complete.
+        """
+        self._all_back_at = time.time() + self._lease + 1
+        self._is_certain = False
+
+    def advance(self, to: float, has_read_all: bool) -> None:
+        """Everything published before `to` (seconds since 1970) was read, unless there is doubt."""
+        self._is_certain = self._is_certain or (has_read_all and time.time() >= self._all_back_at)
+        if self._is_certain:
             self.watermark = max(self.watermark, Timestamp.of(to))
 
-    def acknowledge(self, client: Any, subscription: str) -> None:
+    def pull(self) -> list[Any]:
+        """The next messages, if there are any."""
+        request = {
+            "subscription": self._subscription,
+            "max_messages": _MOST_MESSAGES,
+            "return_immediately": True,  # a pull that waits would hold up every timer
+        }
+        received = list(self._client.pull(request=request, retry=None, timeout=_PATIENCE_SECONDS).received_messages)
+        if received:
+            self._unacknowledged.append((time.time(), [one.ack_id for one in received]))
+        return received
+
+    def acknowledge(self) -> None:
         """Acknowledge what was read long enough ago."""
-        settled: list[str] = []
-        while self.unacknowledged and self.unacknowledged[0][0] <= time.time() - _SETTLED_SECONDS:
-            settled += self.unacknowledged.popleft()[1]
-        if settled:
-            client.acknowledge(subscription=subscription, ack_ids=settled)
+        while self._unacknowledged and self._unacknowledged[0][0] <= time.time() - _SETTLED_SECONDS:
+            _, ack_ids = self._unacknowledged[0]
+            self._client.acknowledge(
+                subscription=self._subscription, ack_ids=ack_ids, retry=None, timeout=_PATIENCE_SECONDS
+            )
+            self._unacknowledged.popleft()
 
 
 class HonestPubSubRead(transform_evaluator._PubSubReadEvaluator):
@@ -78,29 +106,26 @@ class HonestPubSubRead(transform_evaluator._PubSubReadEvaluator):
     def _pull(self, asked_at: float) -> list[tuple[Timestamp, PubsubMessage]]:
         """The next messages, with the time at which each was published; none when Pub/Sub is away for a moment."""
         client = self._get_subscriber_client(self._applied_ptransform)
+        reading = self._readings.get(self._sub_name)
         try:
-            reading = self._readings.get(self._sub_name)
             if reading is None:
                 reading = self._readings[self._sub_name] = _Reading(client, self._sub_name)
-            request = {
-                "subscription": self._sub_name,
-                "max_messages": _MOST_MESSAGES,
-                "return_immediately": True,  # a pull that waits would hold up every timer
-            }
-            received = client.pull(request=request, timeout=10).received_messages
-            reading.acknowledge(client, self._sub_name)
-        except (ServiceUnavailable, DeadlineExceeded):
+            reading.acknowledge()
+            received = reading.pull()
+        except _AWAY:
+            if reading is not None:
+                reading.doubt()
             time.sleep(_AWAY_SECONDS)
             return []
         messages = [
             (Timestamp.from_utc_datetime(one.message.publish_time), PubsubMessage._from_message(one.message))
             for one in received
         ]
+        has_read_all = len(messages) < _MOST_MESSAGES
         if messages:
-            reading.unacknowledged.append((time.time(), [one.ack_id for one in received]))
-            reading.advance(min(published for published, _ in messages).micros / 1e6)
+            reading.advance(min(published for published, _ in messages).micros / 1e6, has_read_all)
         else:
-            reading.advance(asked_at - _VISIBLE_SECONDS)
+            reading.advance(asked_at - _VISIBLE_SECONDS, has_read_all)
             time.sleep(_IDLE_SECONDS)
         return messages
 

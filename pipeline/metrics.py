@@ -9,6 +9,8 @@ Name = Literal[
     "dead_letters",  # messages that cannot be used: look into the dead-letters topic for the reason
     "duplicates",  # events seen before within a day: normal, SDKs retry
     "decisions",  # decisions taken, of whatever outcome
+    "handed_over",  # anonymous ids whose history went to the person that they joined
+    "followed",  # events of such ids that came later and went to the person too: normal, a few
     "type_mismatches",  # a rule met a value of the wrong type: mend the rule or the sender
     "drained_timers",  # timers that fired before their time because the job was drained: update, do not drain
 ]

@@ -38,7 +38,7 @@ class PipelineSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         rules: see `RulesSettings`.
-        events_subscription / sends_topic / dead_letters_topic: full names; empty in the bounded form.
+        events_subscription / events_topic / sends_topic / dead_letters_topic: full names; empty in the bounded form.
         input / output: in the bounded form, a file of events and the prefix of the files that are written.
         until: in the bounded form, how far the history reaches, in milliseconds.
         id_label: the attribute by which Pub/Sub duplicates are dropped on arrival; only Dataflow can do that.
@@ -46,6 +46,7 @@ class PipelineSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     rules: RulesSettings
     events_subscription: str = ""
+    events_topic: str = ""
     sends_topic: str = ""
     dead_letters_topic: str = ""
     input: str = ""
@@ -61,6 +62,9 @@ class TidingsOptions(PipelineOptions):
     def _add_argparse_args(cls, parser: ArgumentParser) -> None:
         live = parser.add_argument_group("live: from Pub/Sub, until it is stopped")
         live.add_argument("--events_subscription", default="", help="projects/P/subscriptions/S to read events from.")
+        live.add_argument(
+            "--events_topic", default="", help="projects/P/topics/T of that subscription, for what goes to another id."
+        )
         live.add_argument("--sends_topic", default="", help="projects/P/topics/T for decisions.")
         live.add_argument("--dead_letters_topic", default="", help="projects/P/topics/T for what cannot be used.")
         bounded = parser.add_argument_group("bounded: from a file of events, to files")
@@ -83,8 +87,11 @@ class TidingsOptions(PipelineOptions):
             raise OptionsError("give either --input (a file) or --events_subscription (live), and not both")
         if self.input and not self.output:
             raise OptionsError("--input needs --output, the prefix of the files to write")
-        if self.events_subscription and not (self.sends_topic and self.dead_letters_topic and self.store):
-            raise OptionsError("--events_subscription needs --sends_topic, --dead_letters_topic and --store")
+        topics = self.events_topic and self.sends_topic and self.dead_letters_topic
+        if self.events_subscription and not (topics and self.store):
+            raise OptionsError(
+                "--events_subscription needs --events_topic, --sends_topic, --dead_letters_topic and --store"
+            )
         if bool(self.store) == bool(self.rules):
             raise OptionsError("give either --store or, in the bounded form, --rules")
         if self.time_scale <= 0:
@@ -98,6 +105,7 @@ class TidingsOptions(PipelineOptions):
                 refresh_seconds=self.refresh_seconds,
             ),
             events_subscription=self.events_subscription,
+            events_topic=self.events_topic,
             sends_topic=self.sends_topic,
             dead_letters_topic=self.dead_letters_topic,
             input=self.input,

@@ -8,9 +8,18 @@ import apache_beam as beam
 from pipeline import rulebooks
 from pipeline.decide import Reporter
 from pipeline.options import RulesSettings
+from tidings import identity
 from tidings.engine import Engine
 from tidings.events import Event
 from tidings.replay import replay
+
+
+class Follow(beam.DoFn):
+    """(anonymous id, everything addressed to it) -> what it did, each keyed by the person that it belongs to."""
+
+    def process(self, element: tuple[str, Iterable[Event]]) -> Iterator[tuple[str, Event]]:
+        """One anonymous id."""
+        yield from identity.follow(*element)
 
 
 class Replay(beam.DoFn):

@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 
-import yaml
 from google.api_core.retry import Retry, if_exception_type
 
 from pipeline.options import RulesSettings
+from tidings import segments
 from tidings.adapters.stores import open_store
+from tidings.documents import parse_folder
 from tidings.engine import Engine
 from tidings.errors import StoreError
 from tidings.rule_source import RuleSource
@@ -76,16 +77,14 @@ def store(settings: RulesSettings) -> Store:
 
 
 def engine_from_folder(folder: str, time_scale: float) -> Engine:
-    """The engine with the rules of a folder of YAML files.
+    """The engine with the rules of a folder of YAML files, and the segments of its folder `segments`.
 
     Raises:
         InvalidRuleError: a document is not valid. In the bounded form a person is waiting who can mend it.
     """
-    rules = [
-        load(yaml.safe_load(path.read_text(encoding="utf-8")), path.stem)
-        for path in sorted(Path(folder).glob("*.yaml"))
-    ]
-    return Engine(RuleBook(rules, time_scale))
+    known = segments.load_all(parse_folder(Path(folder, "segments")))
+    rules = [load(document, name, segments=known) for name, document in parse_folder(Path(folder)).items()]
+    return Engine(RuleBook(rules, time_scale, segments=known.values()))
 
 
 def template_names() -> frozenset[str]:

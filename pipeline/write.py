@@ -11,10 +11,11 @@ from google.api_core.retry import Retry, if_exception_type
 
 from pipeline import rulebooks
 from pipeline.options import RulesSettings
-from tidings import consent
+from tidings import belongings, consent, identity, profiles
 from tidings.decisions import Decision
 from tidings.errors import StoreError
 from tidings.events import Event
+from tidings.identity import Handover
 from tidings.store import Activity, ConsentRecord, ProfileUpdate
 
 _patiently = Retry(predicate=if_exception_type(StoreError), initial=0.2, maximum=10.0, timeout=120.0)
@@ -35,17 +36,21 @@ class UpdateProfiles(beam.DoFn):
         self._waiting: list[WindowedValue] = []
         self._updates: list[ProfileUpdate] = []
         self._consent: list[ConsentRecord] = []
+        self._joins: dict[tuple[str, str, bool], datetime] = {}
 
     def process(self, element: tuple[str, Event], timestamp: Any = beam.DoFn.TimestampParam) -> None:
         """Hold the event back, note what it brings."""
-        person, event = element
-        if event.type == "identify":
-            # RudderStack's SDKs put the traits of an identify into its context, and nowhere else.
-            of_context = event.read("context").get("traits")
-            traits = {**(of_context if isinstance(of_context, dict) else {}), **event.read("traits")}
-            self._updates.append(ProfileUpdate(person=person, at=event.timestamp, traits=traits))
-        self._consent += consent.from_event(event)
+        key, event = element
         self._waiting.append(WindowedValue(element, timestamp, (GlobalWindow(),)))
+        if key != event.person:
+            return  # it came for its person as well
+        if (update := profiles.from_event(event)) is not None:
+            self._updates.append(update)
+        self._consent += consent.from_event(event)
+        if isinstance(event, Handover):
+            self._joins.setdefault((event.anonymous, event.person, True), event.timestamp)
+        elif (anonymous := identity.joins(event)) is not None:
+            self._joins.setdefault((anonymous, event.person, False), event.timestamp)
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         """Commit, then let the events go on."""
@@ -54,6 +59,8 @@ class UpdateProfiles(beam.DoFn):
             _patiently(store.update_profiles)(self._updates)
         if self._consent:
             _patiently(store.record_consent)(self._consent)
+        for (anonymous, person, is_last), at in self._joins.items():
+            _patiently(belongings.hand_over)(store, anonymous, person, at, is_last=is_last)
         yield from self._waiting
 
 
@@ -77,11 +84,15 @@ class WriteActivity(beam.DoFn):
             _patiently(rulebooks.store(self._rules).append_activity)(self._items)
 
 
-def activity_of_event(element: tuple[str, Event]) -> Activity:
+def activity_of_event(element: tuple[str, Event]) -> Iterator[Activity]:
     """One line of the feed: that something happened. What the event carried stays in the archive."""
     person, event = element
+    if person != event.person:
+        return
     detail: dict[str, Any] = {"type": event.type}
-    return Activity(
+    if isinstance(event, Handover):
+        detail["joined_by"] = event.anonymous
+    yield Activity(
         activity_id=f"e-{event.message_id}",
         person=person,
         at=event.timestamp,

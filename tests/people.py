@@ -10,6 +10,7 @@ from tidings.engine import Engine
 from tidings.events import Event, millis
 from tidings.rulebook import RuleBook
 from tidings.rules import load
+from tidings.segments import load as load_segment
 
 DAY = datetime(2025, 3, 3, tzinfo=UTC)
 _numbers = itertools.count(1)
@@ -47,9 +48,10 @@ def an_event(did: str, when: str | datetime, received: str | datetime | None = N
     return Event(type=kind, timestamp=timestamp, received_at=received_at, **named, **fields)
 
 
-def an_engine(*documents: dict[str, Any], time_scale: float = 1.0) -> Engine:
-    """An engine with these rules; what a document leaves out is filled in."""
-    return Engine(RuleBook([load(a_rule(**one)) for one in documents], time_scale))
+def an_engine(*documents: dict[str, Any], time_scale: float = 1.0, segments: dict[str, Any] | None = None) -> Engine:
+    """An engine with these rules, and segments by id (their `where`); what a document leaves out is filled in."""
+    groups = [load_segment({"where": where}, name) for name, where in (segments or {}).items()]
+    return Engine(RuleBook([load(a_rule(**one)) for one in documents], time_scale, segments=groups))
 
 
 def a_rule(**fields: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ of it; it is never guessed at.
 
 import operator
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any, Protocol, cast
+from typing import Annotated, Any, ClassVar, Protocol, cast
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
@@ -53,6 +53,8 @@ class Condition(BaseModel):
     """One condition: either `path` with operators (all of which must hold), or `all`, `any`, `not`."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    alone: ClassVar[tuple[str, ...]] = ("segment", "all", "any", "not")
+    """The fields that say everything by themselves."""
 
     path: Path | None = None
     equals: JsonValue = None
@@ -72,30 +74,41 @@ class Condition(BaseModel):
     @model_validator(mode="after")
     def _is_one_thing(self) -> "Condition":
         given = self.model_fields_set
-        joins = given & {"all_", "any_", "not_", "segment"}
+        joins = {name for name in given if name.rstrip("_") in self.alone}
         if len(joins) + ("path" in given) != 1:
-            raise ValueError("needs exactly one of path, segment, all, any, not")
+            raise ValueError("needs exactly one of " + ", ".join(("path", *self.alone)))
         if "path" in given and len(given) == 1:
             raise ValueError(f"says nothing about {self.path}; add an operator such as equals or exists")
         if joins and len(given) > 1:
-            raise ValueError("operators belong beside a path, not beside segment, all, any or not")
+            raise ValueError(f"operators belong beside a path, not beside {' or '.join(self.alone)}")
         return self
+
+    @property
+    def parts(self) -> "list[tuple[str, Condition]]":
+        """The conditions that this one joins, each with where it stands: `all[0]`, `not`, ..."""
+        joined = (("all", self.all_), ("any", self.any_))
+        parts = [(f"{name}[{place}]", one) for name, many in joined for place, one in enumerate(many or ())]
+        return [*parts, ("not", self.not_)] if self.not_ else parts
+
+    def own_test(self) -> Predicate | None:
+        """The test of what a wider language than this one adds (see `tidings.segments`)."""
+        return None
 
 
 def paths_of(condition: Condition) -> Iterator[str]:
     """Every path that a condition looks at."""
     if condition.path is not None:
         yield condition.path
-    for part in [*(condition.all_ or ()), *(condition.any_ or ()), *([condition.not_] if condition.not_ else ())]:
+    for _, part in condition.parts:
         yield from paths_of(part)
 
 
-def segments_of(condition: Condition) -> Iterator[str]:
-    """Every segment that a condition asks about."""
+def segments_of(condition: Condition, stands_at: str = "") -> Iterator[tuple[str, str]]:
+    """Every segment that a condition asks about: where in the document, and which one."""
     if condition.segment is not None:
-        yield condition.segment
-    for part in [*(condition.all_ or ()), *(condition.any_ or ()), *([condition.not_] if condition.not_ else ())]:
-        yield from segments_of(part)
+        yield f"{stands_at}.segment", condition.segment
+    for place, part in condition.parts:
+        yield from segments_of(part, f"{stands_at}.{place}")
 
 
 def getter(path: str) -> Getter:
@@ -120,6 +133,9 @@ def getter(path: str) -> Getter:
 
 def compile_condition(condition: Condition) -> Predicate:
     """Turn a document into a closure. The closure may raise `TypeMismatchError`."""
+    own = condition.own_test()
+    if own is not None:
+        return own
     if condition.all_ is not None:
         return _all([compile_condition(part) for part in condition.all_])
     if condition.any_ is not None:

@@ -7,7 +7,8 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 _UNITS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _PATTERN = r"^(\d{1,6}[smhd])+$"
-_LONGEST = 400 * _UNITS["d"]
+LONGEST = 400 * _UNITS["d"]
+"""As far back as anything is remembered."""
 
 
 def parse(text: object) -> int:
@@ -19,7 +20,7 @@ def parse(text: object) -> int:
     if not isinstance(text, str) or not re.match(_PATTERN, text):
         raise ValueError('must be a duration such as "30s", "15m", "1h30m" or "7d"')
     total = sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+)([smhd])", text))
-    if not 0 < total <= _LONGEST:
+    if not 0 < total <= LONGEST:
         raise ValueError("must be longer than nothing and at most 400 days")
     return total
 

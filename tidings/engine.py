@@ -6,8 +6,9 @@
 `now` is in milliseconds: for `feed` the receipt of the newest event, for `wake` a watermark, which promises that
 everything received before it has been fed. `state.wake_at` says when to call `wake` next.
 
-The way of an event: the index names the rules that care; each puts a mark on its timeline and asks its kind what
-fires; what fires becomes a run; a run that is due passes the gates and becomes a decision.
+The way of an event: the index names the segments and rules that care. What changes in a segment is an event to the
+rules that watch it. Each rule puts a mark on its timeline and asks its kind what fires; what fires becomes a run; a run
+that is due passes the gates and becomes a decision.
 """
 
 import hashlib
@@ -16,12 +17,14 @@ from typing import NamedTuple
 
 import msgspec
 
+from tidings import merging
 from tidings.conditions import TypeMismatchError
 from tidings.decisions import Decision, Reason, Trigger, send_id
 from tidings.decisions import Outcome as DecisionOutcome
 from tidings.events import Event, instant
 from tidings.gates import judge
-from tidings.kinds.base import KEYLESS, NEVER, RESET, START, STOP, Firing, Mark, Tracker
+from tidings.kinds.base import KEYLESS, NEVER, START, STOP, Firing, Mark, Tracker
+from tidings.membership import Change
 from tidings.rulebook import CompiledRule, RuleBook, Watch
 from tidings.runs import UNLESS, Run, begin
 from tidings.state import PersonState
@@ -46,6 +49,10 @@ class Outcome(NamedTuple):
 NOTHING = Outcome((), (), 0)
 """What comes of most calls."""
 
+_SKIPS = ~(UNLESS - 1)
+_BEGINNINGS = (UNLESS - 1) & ~(STOP | KEYLESS)
+"""The flags that skip a send, and those that put an event on a timeline for another reason than to end something."""
+
 
 class Engine:
     """Runs one rule book. What is known of a person is an argument of every call, and is changed in place."""
@@ -63,12 +70,19 @@ class Engine:
             if not state.is_new(event.message_id, now):
                 duplicates += 1
                 continue
+            touched, watches = book.interest(event)
+            if touched is not None:
+                book.segments.refresh(state, now)  # before anything is learnt: what changes from here on is news
             if event.type == "identify" and book.traits:
                 state.learn(event, book.traits)
             if book.wants_time_zone and event.type in ("identify", "page"):
                 state.learn_time_zone(event)
+            if touched is not None:
+                changes, mismatches = book.segments.take(state, touched, event, now)
+                faults += [Fault(f"segment:{one.segment}", event, one.detail) for one in mismatches]
+                watches = [*(watch for change in changes for watch in book.watches_of(change)), *watches]
             fired = False
-            for watch in book.watches(event):
+            for watch in watches:
                 try:
                     fired |= self._observe(state, watch, event, now, decisions)
                 except TypeMismatchError as error:
@@ -80,7 +94,10 @@ class Engine:
 
     def wake(self, state: PersonState, now: int) -> Outcome:
         """Time has passed: return what is due by `now`, and forget what is over."""
-        wake_at = NEVER
+        decisions: list[Decision] = []
+        for change in self._book.segments.wake(state, now):
+            self._announce(state, change, decisions)
+        wake_at = self._book.segments.wake_at(state)
         for rule_id, trackers in list(state.trackers.items()):
             for key, tracker in list(trackers.items()):
                 compiled = self._book.find(rule_id, tracker.version)
@@ -94,11 +111,32 @@ class Engine:
                     wake_at = min(wake_at, tracker.wake_at)
             if not trackers:
                 del state.trackers[rule_id]
-        decisions = self._release(state, now) if state.runs else []
+        decisions += self._release(state, now) if state.runs else []
         state.forget(now, self._book.longest_cap)
         soonest = (run.next_at for runs in state.runs.values() for run in runs)
         state.wake_at = min(wake_at, min(soonest, default=NEVER), state.forget_at(self._book.longest_cap))
         return Outcome(decisions, (), 0) if decisions else NOTHING
+
+    def merge(self, state: PersonState, handed: PersonState, now: int) -> Outcome:
+        """Take in what an anonymous id of the same person has handed over; see `tidings.merging`."""
+        self._book.segments.refresh(state, now)
+        united = merging.unite(self._book, state, handed, now)
+        decisions = [
+            _decide(compiled, state.person, run, "suppressed", reason, now) for compiled, run, reason in united.ended
+        ]
+        for compiled, key, firing in united.begun:
+            _start(state, compiled, key, firing, None, now)
+        for change in self._book.segments.refresh(state, now):
+            if not (change.entered and change.segment in handed.member_of):  # that was announced under the other id
+                self._announce(state, change, decisions)
+        decisions += self._release(state, now)
+        state.wake_at = min(state.wake_at, state.forget_at(self._book.longest_cap))
+        return Outcome(decisions, (), 0) if decisions else NOTHING
+
+    def _announce(self, state: PersonState, change: Change, decisions: list[Decision]) -> None:
+        """Tell the rules of a change of membership that no event has made."""
+        for watch in self._book.watches_of(change):
+            self._observe(state, watch, change.as_event(), change.at, decisions)
 
     def _observe(self, state: PersonState, watch: Watch, event: Event, now: int, decisions: list[Decision]) -> bool:
         """One rule looks at one event. Returns whether something fired; what it ends is added to `decisions`.
@@ -113,19 +151,19 @@ class Engine:
         key = compiled.key_of(event) if compiled.key_of else ""
         if key is None:
             if compiled.needs_key:
-                flags &= ~(START | RESET)
+                flags &= ~_BEGINNINGS
             key = ""
             flags |= KEYLESS
         runs = state.runs.get(compiled.rule.id)
-        if runs and flags & ~(START | RESET | KEYLESS):
+        if runs and flags & (STOP | _SKIPS):
             decisions += self._tell_runs(state, runs, compiled, event, key, flags, now)
-        return bool(flags & (START | RESET | STOP)) and self._mark(state, compiled, event, key, flags, now)
+        return bool(flags & (STOP | _BEGINNINGS)) and self._mark(state, compiled, event, key, flags, now)
 
     def _mark(self, state: PersonState, compiled: CompiledRule, event: Event, key: str, flags: int, now: int) -> bool:
         """Put the event on the timelines that it touches. Returns whether something fired."""
         kind = compiled.kind
-        mark = Mark(event.at, event.message_id, flags & (START | RESET | STOP | KEYLESS))
-        if flags & (START | RESET) and kind.keeps:
+        mark = Mark(event.at, event.message_id, flags & ~_SKIPS)
+        if flags & _BEGINNINGS and (kind.keeps or state.is_anonymous):
             mark = mark._replace(kept=(event.label, bytes(event.properties)))
         if kind.stateless:
             fires = bool(flags & START) and not compiled.superseded
@@ -139,15 +177,17 @@ class Engine:
             if tracker is None and compiled.superseded:
                 continue
             if tracker is None:
-                tracker = trackers[target] = _new_tracker(trackers)
+                tracker = trackers[target] = Tracker(marks=merging.endings_without_key(trackers))
             elif self._belongs_to_another(compiled, tracker):
                 continue
             if tracker.insert(its_mark):
-                for firing in kind.arrive(tracker, its_mark):
+                for firing in kind.arrive(tracker, its_mark, now):
                     _start(state, compiled, target, firing, event, now)
                     fired = True
                 tracker.version = compiled.version if tracker.running else ""
                 state.wake_at = min(state.wake_at, tracker.wake_at)
+                if not kind.keeps and state.is_anonymous:
+                    merging.keep_newest(tracker)
         return fired
 
     def _belongs_to_another(self, compiled: CompiledRule, tracker: Tracker) -> bool:
@@ -169,9 +209,10 @@ class Engine:
         """An event may end a run, or skip one of its sends."""
         for run in list(runs):
             mine = self._book.find(compiled.rule.id, run.version) is compiled
-            if not mine or not run.is_reached_by(event, key, keyless=bool(flags & KEYLESS)):
+            if not mine or not run.is_reached_by(event.at, key, keyless=bool(flags & KEYLESS)):
                 continue
-            run.skipped |= flags & ~(UNLESS - 1)
+            if event.at > run.due_at:
+                run.skipped |= flags & _SKIPS
             if flags & STOP:
                 runs.remove(run)
                 if run.held:  # it was decided already, and only waited for the morning
@@ -181,6 +222,7 @@ class Engine:
 
     def _release(self, state: PersonState, now: int) -> list[Decision]:
         """Take every run that is due through the gates, the most urgent first."""
+        self._book.segments.refresh(state, now)
         due = []
         for rule_id, runs in state.runs.items():
             for run in runs:
@@ -224,7 +266,7 @@ def _advance(state: PersonState, compiled: CompiledRule, run: Run, now: int) -> 
 
 def _start(state: PersonState, compiled: CompiledRule, key: str, firing: Firing, event: Event | None, now: int) -> None:
     """A trigger has fired: a run begins."""
-    first = firing.marks[0]
+    first = firing.name or firing.marks[0]
     episode = "once" if compiled.rule.re_entry == "once" else f"{first.at}.{_short(first.message_id)}"
     shown = None if compiled.kind.keeps else event
     run = begin(compiled.version, key, episode, firing, shown, now + compiled.sends[0].after)
@@ -243,12 +285,6 @@ def _reach(trackers: dict[str, Tracker], key: str, mark: Mark, *, keyed: bool) -
         for other in [*trackers] if mark.flags & KEYLESS else [""]:
             if other != key:
                 yield other, ending
-
-
-def _new_tracker(trackers: dict[str, Tracker]) -> Tracker:
-    """A tracker that knows of the ending events without a key that came before its own first event."""
-    keyless = trackers.get("")
-    return Tracker(marks=[one for one in keyless.marks if one.flags & KEYLESS and one.flags & STOP] if keyless else [])
 
 
 def _decide(

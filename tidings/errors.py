@@ -23,11 +23,11 @@ class InvalidEventError(TidingsError):
 
 
 class InvalidRuleError(TidingsError):
-    """The rule author's fault. `faults` holds every fault, each with its path and value."""
+    """The author's fault, of a rule or of `what`. `faults` holds every fault, each with its path and value."""
 
-    def __init__(self, rule_id: str, faults: "list[dict[str, object]]") -> None:
+    def __init__(self, rule_id: str, faults: "list[dict[str, object]]", what: str = "rule") -> None:
         lines = "; ".join(f"{fault['path']}: {fault['reason']}" for fault in faults)
-        super().__init__(f"rule {rule_id!r} is refused: {lines}")
+        super().__init__(f"{what} {rule_id!r} is refused: {lines}")
         self.rule_id = rule_id
         self.faults = faults
 

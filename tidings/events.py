@@ -79,7 +79,12 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defa
         """`properties`, `traits` or `context`, decoded when somebody first asks, and then remembered."""
         decoded: dict[str, Any] | None = self.__dict__.get(root)
         if decoded is None:
-            decoded = self.__dict__[root] = _object_decoder.decode(getattr(self, root))
+            decoded = _object_decoder.decode(getattr(self, root))
+            if root == "traits" and self.type == "identify":
+                # RudderStack's SDKs put the traits of an identify into its context, and nowhere else.
+                of_context = self.read("context").get("traits")
+                decoded = {**of_context, **decoded} if isinstance(of_context, dict) else decoded
+            self.__dict__[root] = decoded
         return decoded
 
     def is_in(self, segment: str) -> bool:
@@ -102,6 +107,11 @@ def instant(ms: int) -> datetime:
     """The inverse of `millis`."""
     seconds, rest = divmod(ms, 1000)
     return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest * 1000)
+
+
+def receipt(event: Event) -> tuple[datetime, str]:
+    """The order of receipt, to sort by."""
+    return event.received_at, event.message_id
 
 
 _decoder = msgspec.json.Decoder(Event)

@@ -1,5 +1,7 @@
 """What a template may know: plain data, gathered in one place, so that every message speaks the same language."""
 
+from collections.abc import Sequence
+from datetime import UTC
 from typing import Any
 
 import msgspec
@@ -7,30 +9,40 @@ import msgspec
 from tidings.decisions import Decision, Trigger
 from tidings.message import sender, unsubscribe_url
 from tidings.settings import Settings
-from tidings.store import Profile
+from tidings.store import Activity, Profile
 
 
-def mail_facts(decision: Decision, profile: Profile, settings: Settings) -> dict[str, Any]:
+def mail_facts(
+    decision: Decision, profile: Profile, settings: Settings, activity: Sequence[Activity] = ()
+) -> dict[str, Any]:
     """The facts for one mail; `templates/<message>/example.json` has the same shape.
 
-    Returns `person.traits`, `event` and `events` (each `name`, `timestamp` in ISO 8601, `properties`), `rule`
-    (`id`, `category`, `kind`), `sender` (`name`, `postal_address`) and `links.unsubscribe`, which transactional mail
-    does not have.
+    Returns `person` (`id`, `traits`), `event` and `events` (each `name`, `timestamp` in ISO 8601, `properties`), `rule`
+    (`id`, `category`, `kind`), `sender` (`name`, `postal_address`), `links.unsubscribe`, which transactional mail
+    does not have, and `activity` (each `at` in ISO 8601, UTC, `kind`, `label`), which only mail to a role has.
 
     Raises:
         SettingsError: as `tidings.message.build` does.
     """
     marketing = decision.kind == "marketing"
     return {
-        "person": {"traits": profile.traits},
+        "person": {"id": profile.person, "traits": _without_nulls(profile.traits)},
         "event": _trigger(decision.event),
         "events": [_trigger(event) for event in decision.events],
         "rule": {"id": decision.rule_id, "category": decision.category, "kind": decision.kind},
         "sender": {"name": sender(settings)[0], "postal_address": settings.postal_address},
         "links": {"unsubscribe": unsubscribe_url(decision, settings)} if marketing else {},
+        "activity": [
+            {"at": line.at.astimezone(UTC).isoformat(), "kind": line.kind, "label": line.label} for line in activity
+        ],
     }
 
 
 def _trigger(trigger: Trigger) -> dict[str, Any]:
-    properties = msgspec.json.decode(trigger.properties)
+    properties = _without_nulls(msgspec.json.decode(trigger.properties))
     return {"name": trigger.name, "timestamp": trigger.timestamp.isoformat(), "properties": properties}
+
+
+def _without_nulls(values: dict[str, Any]) -> dict[str, Any]:
+    """Null counts as nothing, as it does in conditions: a mail that says "None" to somebody is worse than a gap."""
+    return {name: value for name, value in values.items() if value is not None}

@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from tidings.errors import InvalidEventError
+from tidings.events import Event
 from tidings.store import Profile, ProfileUpdate
 
 MAX_BYTES = 500_000
@@ -19,6 +21,21 @@ _log = logging.getLogger(__name__)
 _decoder = msgspec.json.Decoder(Profile)
 
 
+def from_event(event: Event) -> ProfileUpdate | None:
+    """The traits that an `identify` brings; other events bring none.
+
+    Raises:
+        InvalidEventError: `bad_traits`, traits or context hold what JSON allows and we cannot keep, such as 1e999.
+    """
+    if event.type != "identify":
+        return None
+    try:
+        traits = event.read("traits")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidEventError("bad_traits", f"traits or context cannot be read: {type(error).__name__}") from None
+    return ProfileUpdate(person=event.person, at=event.timestamp, traits=traits)
+
+
 def merge(profile: Profile | None, update: ProfileUpdate) -> Profile:
     """The profile after one more update; `profile` itself is left alone."""
     news = Profile(
@@ -27,6 +44,7 @@ def merge(profile: Profile | None, update: ProfileUpdate) -> Profile:
         trait_times=dict.fromkeys(update.traits, update.at),
         first_seen=update.at,
         last_seen=update.at,
+        joined=(update.at, update.joined) if update.joined else None,
     )
     return news if profile is None else join(profile, news)
 
@@ -44,7 +62,16 @@ def join(one: Profile, other: Profile) -> Profile:
         trait_times=times,
         first_seen=min((seen for seen in (one.first_seen, other.first_seen) if seen), default=None),
         last_seen=max((seen for seen in (one.last_seen, other.last_seen) if seen), default=None),
+        joined=min((joined for joined in (one.joined, other.joined) if joined), default=None),
     )
+
+
+def handed_over(profile: Profile, person: str) -> list[ProfileUpdate]:
+    """What an anonymous id was known by, as updates of the person that it joined; each trait keeps its own time."""
+    updates = {at: ProfileUpdate(person=person, at=at, traits={}) for at in profile.trait_times.values()}
+    for name, at in profile.trait_times.items():
+        updates[at].traits[name] = profile.traits[name]
+    return list(updates.values())
 
 
 def encode(profile: Profile) -> bytes:

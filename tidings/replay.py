@@ -4,29 +4,36 @@ The bounded form of the pipeline uses it, the stories in `tests/journeys/`, and 
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 
+from tidings import identity
 from tidings.engine import Engine, Outcome
-from tidings.events import Event, millis
+from tidings.events import Event, millis, receipt
 from tidings.state import PersonState
 
 
 def replay(engine: Engine, person: str, events: Iterable[Event], until: int) -> Outcome:
-    """Everything that is decided for one person.
+    """Everything that is decided for one person, and for the anonymous ids that joined them, until they did.
 
     Args:
         engine: the rules.
         person: as `Event.person`.
-        events: of this person, in any order.
+        events: of this person, in any order; `tidings.identity.resolve` says whose an anonymous event is.
         until: how far the history reaches, in milliseconds: deadlines before it are decided, later ones are not.
     """
-    state = PersonState(person)
+    themselves = PersonState(person)
+    everybody = {person: themselves}
     outcomes: list[Outcome] = []
-    for event in sorted(events, key=_receipt):
+    for event in sorted(events, key=receipt):
         received_at = millis(event.received_at)
-        outcomes += _wake(engine, state, min(received_at, until))
-        outcomes.append(engine.feed(state, (event,), received_at))
-    outcomes += _wake(engine, state, until)
+        for known in everybody.values():
+            if known.wake_at <= received_at:
+                outcomes += _wake(engine, known, min(received_at, until))
+        if event.user_id and event.type not in identity.JOINING:  # nearly always
+            outcomes.append(engine.feed(themselves, (event,), received_at))
+        else:
+            outcomes += _take(engine, everybody, event, received_at)
+    for known in everybody.values():
+        outcomes += _wake(engine, known, until)
     return Outcome(
         [decision for one in outcomes for decision in one.decisions],
         [fault for one in outcomes for fault in one.faults],
@@ -34,10 +41,17 @@ def replay(engine: Engine, person: str, events: Iterable[Event], until: int) -> 
     )
 
 
+def _take(engine: Engine, everybody: dict[str, PersonState], event: Event, now: int) -> Iterator[Outcome]:
+    """One event, and whatever goes onward because of it, as if the events topic took no time."""
+    arriving = [event]
+    for one in arriving:
+        for key in identity.addressees(one):
+            known = everybody.setdefault(key, PersonState(key))
+            outcome, onward = identity.take(engine, known, one, now)
+            yield outcome
+            arriving += onward
+
+
 def _wake(engine: Engine, state: PersonState, until: int) -> Iterator[Outcome]:
     while state.wake_at <= until:
         yield engine.wake(state, state.wake_at)
-
-
-def _receipt(event: Event) -> tuple[datetime, str]:
-    return event.received_at, event.message_id

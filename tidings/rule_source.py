@@ -1,21 +1,25 @@
-"""Rules that change while the system runs: read from the store, reported on, the last good version kept live."""
+"""Rules and segments that change while the system runs: read, reported on, the last good version kept live."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
+from tidings import segments
 from tidings.errors import InvalidRuleError
 from tidings.rulebook import RuleBook
 from tidings.rules import Rule, load
+from tidings.segments import Segment
 from tidings.store import RuleRecord, Store
 
 _REMEMBERED = timedelta(days=90)
 _MOST_VERSIONS = 20
+_T = TypeVar("_T")
 
 
 class RuleSource:
-    """Turns the rules in a store into a rule book, again and again.
+    """Turns the rules and segments in a store into a rule book, again and again.
 
     Every worker does this on its own and writes the same report, so it does not matter how many there are.
 
@@ -31,6 +35,7 @@ class RuleSource:
         self._time_scale = time_scale
         self._fingerprint = ""
         self._superseded: list[Rule] = []
+        self._segments: dict[str, Segment] = {}
         self._book = RuleBook([])
 
     def refresh(self, now: datetime) -> RuleBook:
@@ -39,27 +44,54 @@ class RuleSource:
         Raises:
             StoreError: the store cannot be read; the caller goes on with the book that it has.
         """
-        records = self._store.rules()
-        self._superseded = []
-        fingerprint = json.dumps([[one.rule_id, one.document] for one in records], sort_keys=True, default=str)
+        rules, groups = self._store.rules(), self._store.segments()
+        documents = [[[one.rule_id, one.document] for one in records] for records in (rules, groups)]
+        fingerprint = json.dumps(documents, sort_keys=True, default=str)
         if fingerprint != self._fingerprint:
-            rules = [rule for record in records if (rule := self._check(record, now)) is not None]
-            self._book = RuleBook(rules, self._time_scale, self._superseded)
+            self._superseded = []
+            self._segments = self._check_segments(groups, now)
+            checked = [rule for record in rules if (rule := self._check(record, now)) is not None]
+            self._book = RuleBook(checked, self._time_scale, self._superseded, self._segments.values())
             self._fingerprint = fingerprint
         return self._book
+
+    def _check_segments(self, records: Sequence[RuleRecord], now: datetime) -> dict[str, Segment]:
+        """The segments in force: each as it is, or the last good version of it, or none."""
+        newest: dict[str, Segment] = {}
+        earlier: dict[str, Segment] = {}
+        faults: dict[str, list[dict[str, object]]] = {}
+        for record in records:
+            try:
+                newest[record.rule_id] = segments.load(record.document, record.rule_id)
+            except InvalidRuleError as error:
+                faults[record.rule_id] = error.faults
+            last_good = _once_good(segments.load, record.last_good, record.rule_id)
+            if last_good is not None:
+                earlier[record.rule_id] = last_good
+        in_force, unsettled = segments.settle(newest, earlier)
+        for record in records:
+            name = record.rule_id
+            found = faults.get(name) or unsettled.get(name) or []
+            live = in_force[name].version if name in in_force else None
+            report = {"valid": not found, "faults": found, "version": live}
+            last = record.last_good if found else record.document
+            _say(self._store.report_segment, record, report, last, now)
+        return in_force
 
     def _check(self, record: RuleRecord, now: datetime) -> Rule | None:
         """The rule to run: the document as it is, or the last good version of it, or none."""
         try:
-            rule = load(record.document, record.rule_id, self._templates)
+            rule = load(record.document, record.rule_id, self._templates, self._segments)
         except InvalidRuleError as error:
-            last_good = _once_good(record.rule_id, record.last_good)
+            last_good = self._once_good(record.rule_id, record.last_good)
             live = last_good.version if last_good else None
             report = {"valid": False, "faults": error.faults, "version": live}
-            self._report(record, {**report, "history": self._history(record, live, now)}, record.last_good, now)
+            report["history"] = self._history(record, live, now)
+            _say(self._store.report_rule, record, report, record.last_good, now)
             return last_good
         report = {"valid": True, "faults": [], "version": rule.version}
-        self._report(record, {**report, "history": self._history(record, rule.version, now)}, record.document, now)
+        report["history"] = self._history(record, rule.version, now)
+        _say(self._store.report_rule, record, report, record.document, now)
         return rule
 
     def _history(self, record: RuleRecord, live: str | None, now: datetime) -> list[dict[str, Any]]:
@@ -71,22 +103,30 @@ class RuleSource:
             history.insert(0, superseded)
         since = (now - _REMEMBERED).isoformat()
         history = [one for one in history if one["version"] != live and one["superseded_at"] >= since][:_MOST_VERSIONS]
-        rules = [_once_good(record.rule_id, one["document"]) for one in history]
+        rules = [self._once_good(record.rule_id, one["document"]) for one in history]
         self._superseded += [rule for rule in rules if rule is not None]
         return history
 
-    def _report(
-        self, record: RuleRecord, report: dict[str, Any], last_good: dict[str, Any] | None, now: datetime
-    ) -> None:
-        """Say it on the document, unless it says so already."""
-        said = {key: value for key, value in (record.report or {}).items() if key != "checked_at"}
-        if said != report or record.last_good != last_good:
-            self._store.report_rule(record.rule_id, {**report, "checked_at": now.isoformat()}, last_good)
+    def _once_good(self, rule_id: str, document: dict[str, Any] | None) -> Rule | None:
+        return _once_good(partial(load, segments=self._segments), document, rule_id)
 
 
-def _once_good(rule_id: str, document: dict[str, Any] | None) -> Rule | None:
-    """The rule, unless there is none, or it was good only for an older version of this software."""
+def _once_good(read: Callable[[dict[str, Any], str], _T], document: dict[str, Any] | None, name: str) -> _T | None:
+    """The rule or segment, unless there is none, or it was good only for what there was at the time."""
     try:
-        return load(document, rule_id) if document is not None else None
+        return read(document, name) if document is not None else None
     except InvalidRuleError:
         return None
+
+
+def _say(
+    report_on: Callable[[str, dict[str, Any], dict[str, Any] | None], None],
+    record: RuleRecord,
+    report: dict[str, Any],
+    last_good: dict[str, Any] | None,
+    now: datetime,
+) -> None:
+    """Say it on the document, unless it says so already."""
+    said = {key: value for key, value in (record.report or {}).items() if key != "checked_at"}
+    if said != report or record.last_good != last_good:
+        report_on(record.rule_id, {**report, "checked_at": now.isoformat()}, last_good)

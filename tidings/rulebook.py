@@ -1,7 +1,7 @@
 """The rule book: rules compiled once into an index from the name of an event to the few rules that care.
 
-A rule book never changes; an edit makes a new one. The cost of an event does not grow with the number of rules that
-do not name it. Superseded versions stay in the book for as long as somebody may be in the middle of one.
+A rule book never changes; an edit makes a new one. The cost of an event does not grow with the number of rules and
+segments that do not name it. Superseded versions stay in the book for as long as somebody may be in the middle of one.
 """
 
 import hashlib
@@ -14,16 +14,21 @@ import msgspec
 
 from tidings.conditions import MISSING, Predicate, Subject, TypeMismatchError, compile_condition, getter, paths_of
 from tidings.decisions import Outcome
+from tidings.errors import InvalidRuleError
 from tidings.events import Event
 from tidings.kinds import KINDS
-from tidings.kinds.base import Kind, ReEntry
-from tidings.rules import Rule
+from tidings.kinds.base import Kind, ReEntry, Watchable
+from tidings.membership import Change, SegmentBook, Touch
+from tidings.rules import Rule, unknown_segments
 from tidings.runs import PlannedSend, plan
-from tidings.selectors import ANY, Selector
+from tidings.segments import Segment
+from tidings.selectors import ANY
 from tidings.surroundings import Pause
 
 KeyOf = Callable[[Event], str | None]
 Check = tuple[int, Predicate | None]
+Interest = tuple[Touch | None, "list[Watch]"]
+_OfType = tuple[dict[str, Interest], Interest]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +51,7 @@ class CompiledRule:
     sends: tuple[PlannedSend, ...]
     audience: Predicate | None
     cap_per: int
+    re_entry: ReEntry
     superseded: bool = False
 
     @property
@@ -61,7 +67,7 @@ class CompiledRule:
         return int.from_bytes(digest, "big") < self.rule.holdout / 100 * 2**32
 
     @cached_property
-    def watched(self) -> list[tuple[Selector, int]]:
+    def watched(self) -> list[tuple[Watchable, int]]:
         """Every event that matters, with its flag: those of the kind, and those that skip a send."""
         sending = [step for step in self.rule.all_steps if step.send is not None]
         unless = [(one, send.flag) for step, send in zip(sending, self.sends, strict=True) for one in step.unless]
@@ -94,9 +100,20 @@ class RuleBook:
         rules: drafts are left out.
         time_scale: every duration in every rule is divided by this; 60 turns 15 minutes into 15 seconds.
         superseded: earlier versions, for what began under them.
+        segments: settled, see `segments.settle`.
+
+    Raises:
+        InvalidRuleError: a rule names a segment that is not among them.
     """
 
-    def __init__(self, rules: Iterable[Rule], time_scale: float = 1.0, superseded: Iterable[Rule] = ()) -> None:
+    def __init__(
+        self,
+        rules: Iterable[Rule],
+        time_scale: float = 1.0,
+        superseded: Iterable[Rule] = (),
+        segments: Iterable[Segment] = (),
+    ) -> None:
+        self.segments = SegmentBook(segments, time_scale)
         self.rules: dict[str, CompiledRule] = {
             rule.id: _compile(rule, time_scale) for rule in rules if rule.status != "draft"
         }
@@ -108,18 +125,30 @@ class RuleBook:
                 as_of_today = rule.model_copy(update={"status": current.rule.status})
                 self._earlier[rule.id, rule.version] = _compile(as_of_today, time_scale, superseded=True)
         everything = [*self.rules.values(), *self._earlier.values()]
-        self.traits = {path.split(".")[1] for one in everything for path in _traits_of(one.rule)}
+        for one in everything:
+            if faults := unknown_segments(one.rule, self.segments.names):
+                raise InvalidRuleError(one.rule.id, faults)
+        self.traits = {path.split(".")[1] for one in everything for path in _traits_of(one.rule)} | self.segments.traits
         self.wants_time_zone = any(
             one.rule.quiet_hours is not None and one.rule.quiet_hours.tz == "user" for one in everything
         )
         self.longest_cap = max((one.cap_per for one in everything), default=0)
-        self._index = _index(everything)
-        self._nothing: tuple[dict[str, list[Watch]], list[Watch]] = ({}, [])
+        self._index = _index(everything, self.segments.touches())
+        self._nothing: _OfType = ({}, (None, []))
+
+    def interest(self, event: Event) -> Interest:
+        """Who cares about an event of this type and name: segments, and the rules."""
+        by_name, any_name = self._index.get(event.type, self._nothing)
+        return by_name.get(event.label, any_name)
 
     def watches(self, event: Event) -> list[Watch]:
         """The rules that care about an event of this type and name."""
-        by_name, any_name = self._index.get(event.type, self._nothing)
-        return by_name.get(event.label, any_name)
+        return self.interest(event)[1]
+
+    def watches_of(self, change: Change) -> list[Watch]:
+        """The rules that care about a change of membership."""
+        by_name, nobody = self._index.get("segment", self._nothing)
+        return by_name.get(f"{change.segment} {'enter' if change.entered else 'leave'}", nobody)[1]
 
     def find(self, rule_id: str, version: str) -> CompiledRule | None:
         """The rule as it was in this version, if it is still known, and otherwise as it is now."""
@@ -146,6 +175,7 @@ def _compile(rule: Rule, scale: float, *, superseded: bool = False) -> CompiledR
         sends=plan(rule.all_steps, scale),
         audience=compile_condition(rule.audience) if rule.audience else None,
         cap_per=int(rule.cap.per / scale) if rule.cap else 0,
+        re_entry=re_entry,
         superseded=superseded,
     )
 
@@ -173,21 +203,24 @@ def _key_of(paths: list[str]) -> KeyOf:
     return single if len(getters) == 1 else several
 
 
-def _index(rules: Iterable[CompiledRule]) -> dict[str, tuple[dict[str, list[Watch]], list[Watch]]]:
-    """By type: (name -> watches, watches for any other name). Watches for any name are part of every named list."""
+def _index(rules: Iterable[CompiledRule], touches: dict[tuple[str, str], Touch]) -> dict[str, _OfType]:
+    """By type: (name -> interest, interest in any other name). Who wants any name is part of every named one."""
     checks: dict[tuple[str, str], list[tuple[CompiledRule, Check]]] = {}
     for one in rules:
-        for selector, flag in one.watched:
-            checks.setdefault(selector.subject, []).append((one, (flag, selector.predicate())))
-    index: dict[str, tuple[dict[str, list[Watch]], list[Watch]]] = {}
-    for event_type in {event_type for event_type, _ in checks}:
+        for watchable, flag in one.watched:
+            checks.setdefault(watchable.subject, []).append((one, (flag, watchable.predicate())))
+    index: dict[str, _OfType] = {}
+    for event_type, name in {*checks, *touches, *((event_type, ANY) for event_type, _ in (*checks, *touches))}:
+        by_name, _ = index.setdefault(event_type, ({}, (None, [])))
         anything = checks.get((event_type, ANY), [])
-        by_name = {
-            name: _watches([*anything, *named])
-            for (its_type, name), named in checks.items()
-            if its_type == event_type and name != ANY
-        }
-        index[event_type] = (by_name, _watches(anything))
+        interest = (
+            touches.get((event_type, name), touches.get((event_type, ANY))),
+            _watches([*anything, *checks.get((event_type, name), [])] if name != ANY else anything),
+        )
+        if name == ANY:
+            index[event_type] = (by_name, interest)
+        else:
+            by_name[name] = interest
     return index
 
 

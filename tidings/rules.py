@@ -10,9 +10,10 @@ from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator, model_validator
 
-from tidings.conditions import Condition, Path, paths_of
+from tidings import documents
+from tidings.conditions import Condition, Path, paths_of, segments_of
 from tidings.decisions import MailKind
 from tidings.errors import InvalidRuleError
 from tidings.kinds import KINDS
@@ -120,6 +121,13 @@ class Rule(BaseModel):
         return self
 
     @property
+    def asks(self) -> list[tuple[str, str]]:
+        """The segments that it asks about: where in the document, and which one."""
+        kind, document = self.trigger.chosen  # type: ignore[attr-defined]
+        triggers = [(f"trigger.{kind}.{path}", name) for path, name in getattr(document, "asks", ())]
+        return [*triggers, *(segments_of(self.audience, "audience") if self.audience else ())]
+
+    @property
     def all_steps(self) -> list[Step]:
         """The steps, whichever way they were written."""
         return self.steps or [Step(send=self.send)]
@@ -147,69 +155,39 @@ class Rule(BaseModel):
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def load(document: Mapping[str, Any], rule_id: str | None = None, templates: Collection[str] | None = None) -> Rule:
+def load(
+    document: Mapping[str, Any],
+    rule_id: str | None = None,
+    templates: Collection[str] | None = None,
+    segments: Collection[str] | None = None,
+) -> Rule:
     """Read a rule document.
 
     Args:
         document: as parsed from YAML, JSON or Firestore.
         rule_id: the id under which it is stored; the document's own `id` may be left out, and must agree.
         templates: the templates that exist; None means not to check.
+        segments: the segments that exist; None means not to check.
 
     Raises:
         InvalidRuleError: with every fault, each `{"path", "value", "reason"}`.
     """
-    if not isinstance(document, Mapping):
-        raise InvalidRuleError(rule_id or "?", [_fault("", document, "must be a mapping")])
-    fields = dict(document)
-    if rule_id is not None:
-        fields.setdefault("id", rule_id)
-    known_as = str(rule_id or fields.get("id", "?"))
-    try:
-        rule = Rule.model_validate(fields)
-    except ValidationError as error:
-        raise InvalidRuleError(known_as, [_translate(one) for one in error.errors(include_url=False)]) from None
-    faults = []
-    if rule_id is not None and rule.id != rule_id:
-        faults.append(_fault("id", rule.id, f"must be {rule_id!r}, the name under which it is stored"))
+    rule, faults = documents.read(Rule, document, rule_id, "rule")
     for send in rule.sends:
         if templates is not None and send.template not in templates:
             reason = "there is no such template; there are: " + ", ".join(sorted(templates))
-            faults.append(_fault("send.template" if rule.send else "steps", send.template, reason))
+            faults.append(documents.fault("send.template" if rule.send else "steps", send.template, reason))
+    if segments is not None:
+        faults += unknown_segments(rule, segments)
     if faults:
-        raise InvalidRuleError(known_as, faults)
+        raise InvalidRuleError(rule_id or rule.id, faults)
     return rule
 
 
-def _fault(path: str, value: Any, reason: str) -> dict[str, object]:
-    return {"path": path, "value": _shown(value), "reason": reason}
-
-
-def _translate(error: Any) -> dict[str, object]:
-    """A pydantic error in the words of a rule's author: names of Python classes mean nothing to them."""
-    path = "".join(
-        f"[{part}]" if isinstance(part, int) else f".{part}"
-        for part in error["loc"]
-        if isinstance(part, int) or not _is_union_branch(str(part))
-    )
-    reasons = {
-        "extra_forbidden": "there is no such field",
-        "missing": "is missing",
-        "model_type": "must be a mapping",
-        "model_attributes_type": "must be a mapping",
-    }
-    reason = reasons.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ")
-    value = None if error["type"] == "missing" else error["input"]
-    return _fault(path.lstrip("."), value, reason)
-
-
-def _is_union_branch(part: str) -> bool:
-    return part in {"Condition", "Pause", "Selector", "str"} or "[" in part
-
-
-def _shown(value: Any) -> object:
-    """The value as it goes into a report: short, and plain JSON."""
-    text = json.dumps(value, default=str, ensure_ascii=False)
-    return value if len(text) <= 200 and isinstance(value, str | int | float | bool | None) else text[:200]
+def unknown_segments(rule: Rule, known: Collection[str]) -> list[documents.Fault]:
+    """The segments that a rule names and that do not exist."""
+    reason = "there is no such segment; there are: " + (", ".join(sorted(known)) or "none")
+    return [documents.fault(path, name, reason) for path, name in rule.asks if name not in known]
 
 
 def json_schema() -> str:

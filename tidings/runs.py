@@ -5,7 +5,7 @@ from typing import NamedTuple
 import msgspec
 
 from tidings.events import Event
-from tidings.kinds.base import Firing
+from tidings.kinds.base import MOST_OWN, OWN, Firing
 from tidings.surroundings import Send, Step
 
 Shown = tuple[str, int, bytes]
@@ -14,7 +14,7 @@ Shown = tuple[str, int, bytes]
 _MOST_SHOWN = 10
 """A template is given at most this many events: a mail that lists more is not read."""
 
-UNLESS = 1 << 8
+UNLESS = OWN << MOST_OWN
 """The flag of the first step's `unless`; the second step's is twice that, and so on."""
 
 
@@ -47,9 +47,9 @@ class Run(msgspec.Struct, array_like=True):
     skipped: int = 0
     held: bool = False
 
-    def is_reached_by(self, event: Event, key: str, *, keyless: bool) -> bool:
+    def is_reached_by(self, at: int, key: str, *, keyless: bool) -> bool:
         """Whether an event concerns this run: of its key, or of none, and not older than what began it."""
-        return event.at >= self.first_at and (keyless or not self.key or key == self.key)
+        return at >= self.first_at and (keyless or not self.key or key == self.key)
 
 
 class PlannedSend(NamedTuple):
@@ -74,10 +74,10 @@ def plan(steps: list[Step], scale: float) -> tuple[PlannedSend, ...]:
 
 
 def begin(version: str, key: str, episode: str, firing: Firing, event: Event | None, starts_at: int) -> Run:
-    """A new run. `event` is the one at hand, when a template should see it as the latest."""
+    """A new run. A template sees `event`, the one at hand, or else what the marks have kept."""
     shown: list[Shown] = [(one.kept[0], one.at, one.kept[1]) for one in firing.marks if one.kept is not None]
     if event is not None:
-        shown.append((event.label, event.at, bytes(event.properties)))
+        shown = [(event.label, event.at, bytes(event.properties))]
     return Run(
         version=version,
         key=key,
@@ -85,6 +85,6 @@ def begin(version: str, key: str, episode: str, firing: Firing, event: Event | N
         due_at=firing.due_at,
         first_at=min(mark.at for mark in firing.marks),
         next_at=starts_at,
-        evidence=tuple(mark.message_id for mark in firing.marks),
+        evidence=tuple(mark.message_id for mark in firing.marks if mark.message_id),
         shown=tuple(shown[-_MOST_SHOWN:]),
     )

@@ -26,6 +26,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         mail_from (TIDINGS_MAIL_FROM): the From header, `Name <address>`.
         postal_address (TIDINGS_POSTAL_ADDRESS): the sender's street address, which CAN-SPAM wants in every mail.
         templates (TIDINGS_TEMPLATES): a folder of templates; empty means those that ship with the package.
+        roles (TIDINGS_ROLES): who else a rule may write to, `support=help@example.com,sales=...`.
     """
 
     project: str = "tidings-local"
@@ -40,6 +41,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mail_from: str = "Tidings <tidings@localhost.localdomain>"
     postal_address: str = ""
     templates: str = ""
+    roles: dict[str, str] = {}
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
@@ -56,7 +58,19 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
             values[field] = environ[name]
     if isinstance(keys := values.get("write_keys"), str):
         values["write_keys"] = tuple(key.strip() for key in keys.split(",") if key.strip())
+    if isinstance(roles := values.get("roles"), str):
+        values["roles"] = _read_roles(roles)
     settings = msgspec.convert(values, Settings)
     if settings.secret and len(settings.secret) < 16:
         raise SettingsError("TIDINGS_SECRET must have at least 16 characters")
     return settings
+
+
+def _read_roles(text: str) -> dict[str, str]:
+    roles: dict[str, str] = {}
+    for pair in filter(None, (part.strip() for part in text.split(","))):
+        role, _, address = (word.strip() for word in pair.partition("="))
+        if not (role and address):
+            raise SettingsError("TIDINGS_ROLES must look like: support=help@example.com,sales=sales@example.com")
+        roles[role] = address
+    return roles

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from tidings.counting import Standing
 from tidings.errors import TidingsError
 from tidings.events import Event, ObjectName
 from tidings.kinds.base import NEVER, Tracker
@@ -17,7 +18,8 @@ from tidings.runs import Run
 
 VERSION = 1
 _DAY = 86_400_000
-_MEMORY = 400 * _DAY
+MEMORY = 400 * _DAY
+"""How long the ledger remembers, and the longest that a browser may keep an anonymous id (RFC 6265bis, 5.5)."""
 
 
 class PersonState(msgspec.Struct, array_like=True, gc=False):
@@ -35,6 +37,9 @@ class PersonState(msgspec.Struct, array_like=True, gc=False):
         traits: name -> (time, value), of the traits that an audience or segment asks about.
         time_zone: (time, IANA name).
         member_of: the segments that the person is in.
+        moved_to: of an anonymous id, (since when, the known person who has joined it), oldest first.
+        reachable: of an anonymous id, whether it named an address, so that what was decided for it may have gone out.
+        standing: what is counted to tell which segments the person is in; None while there are no segments.
     """
 
     person: str
@@ -49,6 +54,14 @@ class PersonState(msgspec.Struct, array_like=True, gc=False):
     traits: dict[str, tuple[int, Any]] = {}
     time_zone: tuple[int, str] | None = None
     member_of: set[str] = set()
+    moved_to: list[tuple[int, str]] = []
+    reachable: bool = False
+    standing: Standing | None = None
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether this is not a known person, but an anonymous id."""
+        return self.person.startswith("a:")
 
     def read(self, root: ObjectName) -> dict[str, Any]:
         """What conditions on a person may look at: their traits."""
@@ -57,6 +70,10 @@ class PersonState(msgspec.Struct, array_like=True, gc=False):
     def is_in(self, segment: str) -> bool:
         """Whether the person is in a segment."""
         return segment in self.member_of
+
+    def did(self, leaf: str) -> bool:
+        """Whether a count of a segment is reached (see `tidings.membership`)."""
+        return self.standing is not None and leaf in self.standing.held
 
     def learn(self, event: Event, names: AbstractSet[str]) -> None:
         """Take the traits of these names from an `identify`; a newer value is never replaced by an older one."""
@@ -86,7 +103,11 @@ class PersonState(msgspec.Struct, array_like=True, gc=False):
         """Let go of messageIds older than a day, of mail that no cap counts, and of traits of people long gone."""
         self.sent = [one for one in self.sent if one[0] + longest_cap > now]
         if self.traits and now >= self._traits_until:
-            self.traits, self.member_of = {}, set()
+            self.traits = {}
+            if self.standing is not None:
+                self.standing.judged_by = ""  # told anew at the next step: to be forgotten is not to leave
+        if self.moved_to and now >= self._moved_until:
+            self.moved_to = []
         if self.seen_before and now >= self.seen_since + _DAY:
             self.seen_before = set()
         if self.seen and now >= self.seen_since + 2 * _DAY:
@@ -95,20 +116,26 @@ class PersonState(msgspec.Struct, array_like=True, gc=False):
     def forget_at(self, longest_cap: int) -> int:
         """When there is something to forget."""
         seen_until = self.seen_since + (_DAY if self.seen_before else 2 * _DAY) if self.seen else NEVER
-        if not self.sent and not self.traits:
+        if not self.sent and not self.traits and not self.moved_to:
             return seen_until
         sent_until = self.sent[0][0] + longest_cap if self.sent else NEVER
-        return min(seen_until, sent_until, self._traits_until)
+        return min(seen_until, sent_until, self._traits_until, self._moved_until)
 
     @property
     def _traits_until(self) -> int:
         """Traits are forgotten when none of them was heard of for as long as the ledger remembers."""
-        return max((at for at, _ in self.traits.values()), default=NEVER - _MEMORY) + _MEMORY
+        return max((at for at, _ in self.traits.values()), default=NEVER - MEMORY) + MEMORY
+
+    @property
+    def _moved_until(self) -> int:
+        """A browser that joined so long ago has a new anonymous id by now."""
+        return self.moved_to[-1][0] + MEMORY if self.moved_to else NEVER
 
     @property
     def is_empty(self) -> bool:
         """Nothing is remembered: the cell can be cleared."""
-        return not (self.trackers or self.seen or self.seen_before or self.runs or self.sent or self.traits)
+        events = self.trackers or self.seen or self.seen_before or self.runs or self.sent
+        return not (events or self.traits or self.moved_to or (self.standing and self.standing.counts))
 
 
 class UnreadableStateError(TidingsError):

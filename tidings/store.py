@@ -15,25 +15,33 @@ import msgspec
 from tidings.decisions import Decision, Reason
 
 RESERVED = "_tidings"
-"""The field of a stored rule that belongs to the system. An author's document has no such field: it is left out."""
+"""The field of a stored rule or segment that belongs to the system. An author's document has no such field."""
 
 
 class Profile(msgspec.Struct, kw_only=True):
-    """What is known of one person. `trait_times` says how new each trait is, so that order cannot matter."""
+    """What is known of one person. `trait_times` says how new each trait is, so that order cannot matter.
+
+    `joined` is for anonymous ids: when, and which known person, they joined first.
+    """
 
     person: str
     traits: dict[str, Any] = {}
     trait_times: dict[str, datetime] = {}
     first_seen: datetime | None = None
     last_seen: datetime | None = None
+    joined: tuple[datetime, str] | None = None
 
 
 class ProfileUpdate(msgspec.Struct, frozen=True, kw_only=True):
-    """Traits that one event brought. A trait is taken only when `at` is not older than what is stored."""
+    """Traits that one event brought. A trait is taken only when `at` is not older than what is stored.
+
+    `joined` is for anonymous ids: the known person that they joined at `at`. The earliest one stays.
+    """
 
     person: str
     at: datetime
     traits: dict[str, Any] = {}
+    joined: str | None = None
 
 
 class ConsentRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,10 +95,11 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RuleRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A rule as its author left it, beside what the system says of it.
+    """A rule or a segment as its author left it, beside what the system says of it.
 
     Attributes:
-        document: the rule document, exactly as edited. It may be invalid.
+        rule_id: the id under which it is stored.
+        document: exactly as edited. It may be invalid.
         last_good: the newest version that was valid; it is the one that runs while `document` is not.
         report: `{"valid": bool, "version": str, "faults": [{"path", "value", "reason"}], "checked_at": str}`.
     """
@@ -195,6 +204,18 @@ class Store(Protocol):
 
     def delete_rule(self, rule_id: str) -> None:
         """Remove the rule; nothing happens when there is none."""
+
+    def segments(self) -> list[RuleRecord]:
+        """Every segment, as `rules`."""
+
+    def put_segment(self, segment_id: str, document: dict[str, Any]) -> None:
+        """As `put_rule`."""
+
+    def report_segment(self, segment_id: str, report: dict[str, Any], last_good: dict[str, Any] | None) -> None:
+        """As `report_rule`."""
+
+    def delete_segment(self, segment_id: str) -> None:
+        """As `delete_rule`."""
 
     def append_activity(self, items: Sequence[Activity]) -> None:
         """Append; an activity id that the person has already is left as it is."""

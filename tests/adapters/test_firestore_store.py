@@ -156,6 +156,10 @@ CALLS: dict[str, Callable[[Store], Any]] = {
     "put_rule": lambda store: store.put_rule("cart", {}),
     "report_rule": lambda store: store.report_rule("cart", {}, None),
     "delete_rule": lambda store: store.delete_rule("cart"),
+    "segments": lambda store: store.segments(),
+    "put_segment": lambda store: store.put_segment("buyers", {}),
+    "report_segment": lambda store: store.report_segment("buyers", {}, None),
+    "delete_segment": lambda store: store.delete_segment("buyers"),
     "append_activity": lambda store: store.append_activity(
         [Activity(activity_id="a", person="u:1", at=NOON, kind="event", label="Cart Viewed")]
     ),

@@ -62,6 +62,20 @@ def test_a_file_of_a_newer_schema_is_refused(tmp_path: Path) -> None:
         SqliteStore(str(path))
 
 
+def test_a_file_of_an_earlier_schema_is_brought_up_to_date_and_keeps_what_it_holds(tmp_path: Path) -> None:
+    """Version 1 had no segments."""
+    path = tmp_path / "store.db"
+    older = SqliteStore(str(path))
+    older.put_rule("cart", {"id": "cart"})
+    older._db.execute("DROP TABLE segments")
+    older._db.execute("PRAGMA user_version = 1")
+    older.close()
+    store = SqliteStore(str(path))
+    store.put_segment("buyers", {"where": {}})
+    assert [one.rule_id for one in (*store.rules(), *store.segments())] == ["cart", "buyers"]
+    store.close()
+
+
 def test_a_file_of_another_kind_is_not_mistaken_for_a_passing_fault(tmp_path: Path) -> None:
     """Waiting does not turn it into a database."""
     path = tmp_path / "store.db"

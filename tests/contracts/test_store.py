@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Callable
 from datetime import date, timedelta, timezone
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -200,10 +200,36 @@ REPORT: dict[str, Any] = {
 }
 
 
+class Shelf(NamedTuple):
+    """The rules of a store, or its segments: both are documents that people write."""
+
+    all: Callable[[], list[RuleRecord]]
+    put: Callable[[str, dict[str, Any]], None]
+    report: Callable[[str, dict[str, Any], dict[str, Any] | None], None]
+    delete: Callable[[str], None]
+
+
+def shelf(store: Store, kind: str) -> Shelf:
+    calls = (f"{kind}s", f"put_{kind}", f"report_{kind}", f"delete_{kind}")
+    return Shelf(*(getattr(store, name) for name in calls))
+
+
+@pytest.fixture(params=["rule", "segment"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Everything below holds for both."""
+    return str(request.param)
+
+
+@pytest.fixture
+def rules(store: Store, kind: str) -> Shelf:
+    """Rules or segments."""
+    return shelf(store, kind)
+
+
 class TestRules:
     """What authors wrote, beside what the system says of it."""
 
-    def test_a_rule_comes_back_exactly_as_its_author_left_it(self, store: Store) -> None:
+    def test_a_rule_comes_back_exactly_as_its_author_left_it(self, rules: Shelf) -> None:
         """Whatever its fields are called."""
         document = RULE | {
             "a.b": {"c.d": 1, "`": 2},
@@ -212,79 +238,91 @@ class TestRules:
             "none": None,
             "x": 1.0,
         }
-        store.put_rule("cart", document)
-        assert store.rules() == [RuleRecord(rule_id="cart", document=document)]
+        rules.put("cart", document)
+        assert rules.all() == [RuleRecord(rule_id="cart", document=document)]
 
-    def test_rules_are_ordered_by_id(self, store: Store) -> None:
+    def test_rules_are_ordered_by_id(self, rules: Shelf) -> None:
         """And an id may look like anything."""
         for key in AWKWARD_KEYS:
-            store.put_rule(key, {"name": key})
-        assert [rule.rule_id for rule in store.rules()] == sorted(AWKWARD_KEYS)
-        assert all(rule.document == {"name": rule.rule_id} for rule in store.rules())
+            rules.put(key, {"name": key})
+        assert [rule.rule_id for rule in rules.all()] == sorted(AWKWARD_KEYS)
+        assert all(rule.document == {"name": rule.rule_id} for rule in rules.all())
 
-    def test_putting_a_rule_replaces_the_document_and_keeps_what_the_system_said(self, store: Store) -> None:
+    def test_putting_a_rule_replaces_the_document_and_keeps_what_the_system_said(self, rules: Shelf) -> None:
         """A field that the author removed is gone."""
         for rule_id in ("cart", "a/b"):
-            store.put_rule(rule_id, RULE | {"status": "live"})
-            store.report_rule(rule_id, REPORT, RULE)
-            store.put_rule(rule_id, {"id": "cart", "trigger": {}})
-        assert store.rules() == [
+            rules.put(rule_id, RULE | {"status": "live"})
+            rules.report(rule_id, REPORT, RULE)
+            rules.put(rule_id, {"id": "cart", "trigger": {}})
+        assert rules.all() == [
             RuleRecord(rule_id=rule_id, document={"id": "cart", "trigger": {}}, last_good=RULE, report=REPORT)
             for rule_id in ("a/b", "cart")
         ]
 
-    def test_a_report_leaves_the_authors_document_alone(self, store: Store) -> None:
+    def test_a_report_leaves_the_authors_document_alone(self, rules: Shelf) -> None:
         """The latest report replaces the one before it, and so does the last good version."""
-        store.put_rule("cart", RULE)
-        store.report_rule("cart", {"valid": True}, RULE)
-        store.report_rule("cart", REPORT, None)
-        assert store.rules() == [RuleRecord(rule_id="cart", document=RULE, last_good=None, report=REPORT)]
+        rules.put("cart", RULE)
+        rules.report("cart", {"valid": True}, RULE)
+        rules.report("cart", REPORT, None)
+        assert rules.all() == [RuleRecord(rule_id="cart", document=RULE, last_good=None, report=REPORT)]
 
-    def test_a_report_on_an_unknown_rule_changes_nothing(self, store: Store) -> None:
+    def test_a_report_on_an_unknown_rule_changes_nothing(self, rules: Shelf) -> None:
         """The author may have deleted it a moment ago."""
-        store.report_rule("cart", REPORT, RULE)
-        assert store.rules() == []
+        rules.report("cart", REPORT, RULE)
+        assert rules.all() == []
 
-    def test_an_author_cannot_write_what_the_system_says(self, store: Store) -> None:
+    def test_an_author_cannot_write_what_the_system_says(self, rules: Shelf) -> None:
         """A document copied with the system's own field loses that field."""
-        store.put_rule("cart", RULE | {RESERVED: {"report": {"valid": True}}})
-        store.put_rule("cart", RULE | {RESERVED: "mine"})
-        assert store.rules() == [RuleRecord(rule_id="cart", document=RULE)]
+        rules.put("cart", RULE | {RESERVED: {"report": {"valid": True}}})
+        rules.put("cart", RULE | {RESERVED: "mine"})
+        assert rules.all() == [RuleRecord(rule_id="cart", document=RULE)]
 
-    def test_a_date_in_a_rule_becomes_text(self, store: Store) -> None:
+    def test_a_date_in_a_rule_becomes_text(self, rules: Shelf) -> None:
         """YAML reads an unquoted date as a date; JSON has none."""
-        store.put_rule("cart", {"from": date(2024, 2, 29)})
-        assert store.rules()[0].document == {"from": "2024-02-29"}
+        rules.put("cart", {"from": date(2024, 2, 29)})
+        assert rules.all()[0].document == {"from": "2024-02-29"}
 
-    def test_an_empty_document_is_a_document(self, store: Store) -> None:
+    def test_an_empty_document_is_a_document(self, rules: Shelf) -> None:
         """It is invalid, and its author should hear so."""
-        store.put_rule("cart", RULE)
-        store.put_rule("cart", {})
-        store.put_rule("new", {})
-        assert [rule.document for rule in store.rules()] == [{}, {}]
+        rules.put("cart", RULE)
+        rules.put("cart", {})
+        rules.put("new", {})
+        assert [rule.document for rule in rules.all()] == [{}, {}]
 
-    def test_a_deleted_rule_is_gone_with_its_report(self, store: Store) -> None:
+    def test_a_deleted_rule_is_gone_with_its_report(self, rules: Shelf) -> None:
         """Deleting it again does nothing."""
-        store.put_rule("cart", RULE)
-        store.report_rule("cart", REPORT, RULE)
-        store.delete_rule("cart")
-        store.delete_rule("cart")
-        assert store.rules() == []
-        store.put_rule("cart", RULE)
-        assert store.rules() == [RuleRecord(rule_id="cart", document=RULE)]
+        rules.put("cart", RULE)
+        rules.report("cart", REPORT, RULE)
+        rules.delete("cart")
+        rules.delete("cart")
+        assert rules.all() == []
+        rules.put("cart", RULE)
+        assert rules.all() == [RuleRecord(rule_id="cart", document=RULE)]
 
-    def test_authors_and_the_system_may_write_at_the_same_instant(self, open_again: Callable[[], Store]) -> None:
+    def test_authors_and_the_system_may_write_at_the_same_instant(
+        self, open_again: Callable[[], Store], kind: str
+    ) -> None:
         """One whole document of one author, and the report, are what remains."""
-        stores = [open_again() for _ in range(10)]
-        stores[0].put_rule("cart", RULE)
+        shelves = [shelf(open_again(), kind) for _ in range(10)]
+        shelves[0].put("cart", RULE)
         documents = [{f"only {number}": number, "both": number} for number in range(5)]
         together(
-            [partial(store.put_rule, "cart", document) for store, document in zip(stores, documents, strict=False)]
-            + [partial(store.report_rule, "cart", REPORT, RULE) for store in stores[5:]]
+            [partial(one.put, "cart", document) for one, document in zip(shelves, documents, strict=False)]
+            + [partial(one.report, "cart", REPORT, RULE) for one in shelves[5:]]
         )
-        (rule,) = stores[0].rules()
+        (rule,) = shelves[0].all()
         assert rule.document in documents
         assert (rule.report, rule.last_good) == (REPORT, RULE)
+
+
+def test_a_rule_and_a_segment_of_one_name_do_not_meet(store: Store) -> None:
+    """Each has its own document and its own report."""
+    store.put_rule("cart", RULE)
+    store.put_segment("cart", {"where": {}})
+    store.report_rule("cart", REPORT, RULE)
+    store.delete_rule("cart")
+    assert store.rules() == []
+    assert store.segments() == [RuleRecord(rule_id="cart", document={"where": {}})]
 
 
 def a_line(activity_id: str, seconds: float = 0, person: str = "u:1", **detail: Any) -> Activity:
@@ -338,6 +376,7 @@ def test_what_was_written_is_there_for_the_next_one_who_opens_the_store(
     writer.update_profiles([an_update(0, a=1)])
     writer.record_consent([a_consent("a")])
     writer.put_rule("cart", RULE)
+    writer.put_segment("buyers", RULE)
     writer.append_activity([a_line("a")])
     if close_first:
         writer.close()
@@ -347,4 +386,5 @@ def test_what_was_written_is_there_for_the_next_one_who_opens_the_store(
     )
     assert reader.consent("u:1") == [a_consent("a")]
     assert reader.rules() == [RuleRecord(rule_id="cart", document=RULE)]
+    assert reader.segments() == [RuleRecord(rule_id="buyers", document=RULE)]
     assert reader.activity("u:1") == [a_line("a")]

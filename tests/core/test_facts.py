@@ -1,6 +1,6 @@
 """What a template may know, gathered from the decision, the profile and the settings."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 import msgspec
 
@@ -9,7 +9,7 @@ from tidings.decisions import Trigger
 from tidings.facts import mail_facts
 from tidings.message import unsubscribe_url
 from tidings.rendering import render
-from tidings.store import Profile
+from tidings.store import Activity, Profile
 
 ADA = Profile(person="u:ada", traits={"email": "ada@example.com", "first_name": "Ada"})
 
@@ -19,7 +19,7 @@ def test_a_template_is_given_plain_data_and_nothing_that_it_could_call() -> None
     earlier = Trigger(name="Product Viewed", timestamp=NOW - timedelta(minutes=5), properties=msgspec.Raw(b'{"n":1}'))
     decision = a_decision(events=(earlier,))
     assert mail_facts(decision, ADA, SETTINGS) == {
-        "person": {"traits": {"email": "ada@example.com", "first_name": "Ada"}},
+        "person": {"id": "u:ada", "traits": {"email": "ada@example.com", "first_name": "Ada"}},
         "event": {
             "name": "Product Viewed",
             "timestamp": "2026-03-02T12:00:00+00:00",
@@ -29,7 +29,27 @@ def test_a_template_is_given_plain_data_and_nothing_that_it_could_call() -> None
         "rule": {"id": "viewed-three-times", "category": "reminders", "kind": "marketing"},
         "sender": {"name": "Northwind Living", "postal_address": "12 Quay Street, Galway"},
         "links": {"unsubscribe": unsubscribe_url(decision, SETTINGS)},
+        "activity": [],
     }
+
+
+def test_null_is_nothing() -> None:
+    """A template that asks whether there is a price is told no."""
+    nameless = Profile(person="u:ada", traits={"email": "ada@example.com", "first_name": None})
+    facts = mail_facts(a_decision(properties={"name": "Lamp", "price": None}), nameless, SETTINGS)
+    assert facts["event"]["properties"] == {"name": "Lamp"}
+    assert facts["person"]["traits"] == {"email": "ada@example.com"}
+
+
+def test_activity_is_told_in_utc_and_without_its_details() -> None:
+    """Who reads it for support compares times; what was decided about whom stays in the system."""
+    at = datetime(2026, 3, 2, 14, 30, tzinfo=timezone(timedelta(hours=2)))
+    line = Activity(
+        activity_id="e-1", person="u:ada", at=at, kind="event", label="Login Failed", detail={"type": "track"}
+    )
+    assert mail_facts(a_decision(kind="transactional"), ADA, SETTINGS, [line])["activity"] == [
+        {"at": "2026-03-02T12:30:00+00:00", "kind": "event", "label": "Login Failed"}
+    ]
 
 
 def test_transactional_mail_has_no_way_out_to_offer() -> None:

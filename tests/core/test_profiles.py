@@ -24,6 +24,7 @@ UPDATES = st.builds(
     person=st.just("u:1"),
     at=st.integers(0, 3).map(lambda seconds: NOON + timedelta(seconds=seconds)),
     traits=st.dictionaries(st.sampled_from(["plan", "city", "cart"]), VALUES, max_size=3),
+    joined=st.none() | st.sampled_from(["u:ann", "u:bob"]),
 )
 
 

@@ -33,3 +33,15 @@ def test_message_ids_are_forgotten_after_two_days_at_the_latest():
         assert len(known.seen) + len(known.seen_before) <= 100
     engine.wake(known, ms("+12d 10:00"))
     assert known.is_empty
+
+
+def test_the_traits_that_rudderstack_puts_into_the_context_of_an_identify_are_learnt():
+    """Its SDKs put them there and nowhere else. Traits in the right place win, and only an identify has any."""
+    known = PersonState("u:ann")
+    context = {"traits": {"plan": "free", "city": "Rome", "timezone": "Europe/Rome"}}
+    hello = an_event("", "10:00", type="identify", context=context, traits={"plan": "pro"})
+    known.learn(hello, {"plan", "city"})
+    known.learn_time_zone(hello)
+    assert known.read("traits") == {"plan": "pro", "city": "Rome"}
+    assert known.time_zone == (ms("10:00"), "Europe/Rome")
+    assert an_event("Hello", "10:00", context=context).read("traits") == {}

@@ -88,6 +88,12 @@ def test_a_send_is_skipped_unless_its_reason_stays_away_and_the_next_one_still_c
     assert [what for _, what, _ in told([added("10:00"), read], THREE_STEPS)] == ["reminder", "incentive"]
 
 
+def test_what_happened_before_the_trigger_fired_skips_nothing_whenever_it_arrives():
+    for received in ("10:06", "10:20"):
+        read = an_event("Page Read", "10:05", received=received, properties={"cart": "c1"})
+        assert len(told([added("10:00"), read], THREE_STEPS)) == 3
+
+
 def test_every_step_has_an_identity_of_its_own():
     decisions = replay(an_engine(THREE_STEPS), "u:ann", [added("10:00")], ms("+9d 00:00")).decisions
     assert len({one.send_id for one in decisions}) == 3

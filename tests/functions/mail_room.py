@@ -25,10 +25,12 @@ from tidings.dead_letter import DeadLetter
 from tidings.decisions import Decision
 from tidings.events import Event
 from tidings.settings import Settings
-from tidings.store import ConsentRecord, LedgerEntry, ProfileUpdate
+from tidings.store import Activity, ConsentRecord, LedgerEntry, ProfileUpdate
 
 SOURCE = Path(functions.__file__).parent / "main.py"
 EVENTS, DEAD_LETTERS = "tidings-events", "tidings-dead-letters"
+SUPPORT = "help@shop.example"
+"""Who is behind the role `support`."""
 
 
 def ago(**duration: float) -> datetime:
@@ -53,10 +55,12 @@ class MailRoom:
             mail_from=SETTINGS.mail_from,
             postal_address=SETTINGS.postal_address,
             templates=SETTINGS.templates,
+            roles={"support": SUPPORT},
         )
         environ.setenv("GOOGLE_CLOUD_PROJECT", self.project)
         for name in ("store", "smtp_url", "secret", "public_url", "mail_from", "postal_address"):
             environ.setenv(f"TIDINGS_{name.upper()}", getattr(self.settings, name))
+        environ.setenv("TIDINGS_ROLES", f"support={SUPPORT}, night-shift = nobody")
         for topic in (EVENTS, DEAD_LETTERS):
             self.open_topic(topic)
         self.publisher = Publisher(self.project)
@@ -102,6 +106,15 @@ class MailRoom:
             record_id=record_id, person=person, category=category, given=given, at=at, source="import"
         )
         self.store.record_consent([record])
+
+    def remember(self, person: str, *labels: str, at: datetime) -> None:
+        """Put events into a person's activity feed, a second apart, the last of them at `at`."""
+        lines = []
+        for number, label in enumerate(reversed(labels)):
+            when = at - timedelta(seconds=number)
+            activity_id = f"e-{label}-{when.isoformat()}"
+            lines.append(Activity(activity_id=activity_id, person=person, at=when, kind="event", label=label))
+        self.store.append_activity(lines)
 
     def push(self, decision: Decision) -> int:
         """Deliver a decision as Pub/Sub would, and return the HTTP status."""

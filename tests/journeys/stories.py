@@ -10,19 +10,31 @@ import yaml
 from tests.people import an_event, at
 from tidings.decisions import Decision
 from tidings.events import Event
+from tidings.rules import load
+
+Ending = tuple[str, str, datetime, str, int, str, str]
+"""Rule, person, due, entry key, step, template, and how it ends: `send`, `shadow` or the reason why not."""
 
 HERE = Path(__file__).parent
 RULES = HERE.parent.parent / "rules"
 
 
+KINDS = {"did": "track", "page": "page", "identify": "identify", "alias": "alias"}
+IDS = {"who": "user_id", "anonymous": "anonymous_id", "id": "message_id"}
+"""What a step may be, and what it may carry: the field of a story, and what an event calls it."""
+
+
 @dataclass(frozen=True)
 class Story:
-    """One journey. `steps` holds events and watermarks, in the order in which the pipeline gets them."""
+    """One journey. `steps` holds events and watermarks, in the order in which the pipeline gets them.
+
+    `expected` holds what `outcome_of` says of the decisions.
+    """
 
     name: str
     rules: list[dict[str, Any]]
     steps: list[Event | datetime]
-    expected: list[tuple[str, str, datetime, str]]
+    expected: list[Ending]
     replays: bool
 
     @property
@@ -39,34 +51,57 @@ def all_stories() -> list[Story]:
     return [_read(path) for path in sorted(HERE.glob("*.yaml"))]
 
 
-def outcome_of(decisions: list[Decision]) -> list[tuple[str, str, datetime, str]]:
+def outcome_of(decisions: list[Decision]) -> list[Ending]:
     """What a story's `expect` lists, of decisions."""
-    return sorted((one.rule_id, one.person, one.due_at, one.entry_key) for one in decisions)
+    return sorted(
+        (one.rule_id, one.person, one.due_at, one.entry_key, one.step, one.template, one.reason or one.outcome)
+        for one in decisions
+    )
 
 
 def _read(path: Path) -> Story:
     document = yaml.safe_load(path.read_text())
+    rules = {rule["id"]: rule for rule in map(_rule, document["rules"])}
     return Story(
         name=path.stem,
-        rules=[yaml.safe_load((RULES / f"{name}.yaml").read_text()) for name in document["rules"]],
+        rules=list(rules.values()),
         steps=[_step(one) for one in document["steps"]],
-        expected=sorted(
-            (one["rule"], f"u:{one['who']}", at(one["due"]), one.get("key", "")) for one in document["expect"]
-        ),
+        expected=sorted(ending for one in document["expect"] for ending in _endings(one, rules[one["rule"]])),
         replays=document.get("replays", True),
     )
+
+
+def _rule(named: str | dict[str, Any]) -> dict[str, Any]:
+    """A rule that ships, by its name, or one that only this story has."""
+    return named if isinstance(named, dict) else yaml.safe_load((RULES / f"{named}.yaml").read_text())
+
+
+def _endings(expected: dict[str, Any], rule: dict[str, Any]) -> list[Ending]:
+    """One run of a rule: its sends, which are the only one or those that `sends` names, each with how it ends."""
+    templates = [send.template for send in load(rule).sends]
+    sends = expected.get("sends", templates[:1])
+    return [
+        (
+            expected["rule"],
+            f"u:{expected['who']}" if "who" in expected else f"a:{expected['anonymous']}",
+            at(expected["due"]),
+            expected.get("key", ""),
+            templates.index(template),
+            template,
+            expected.get("ends", "send"),
+        )
+        for template in sends
+    ]
 
 
 def _step(step: dict[str, Any]) -> Event | datetime:
     if "watermark" in step:
         return at(step["watermark"])
-    more = {"message_id": step["id"]} if "id" in step else {}
-    return an_event(
-        step.get("did") or step["page"],
-        step["at"],
-        step.get("received"),
-        type="track" if "did" in step else "page",
-        user_id=step["who"],
-        properties=step.get("with", {}),
-        **more,
-    )
+    [(kind, what)] = [(KINDS[field], step[field]) for field in KINDS if field in step]
+    more = {IDS[field]: step[field] for field in IDS if field in step}
+    if kind == "alias":
+        more["previous_id"] = what
+    if kind == "identify":
+        more["traits"] = what
+    name = what if kind in ("track", "page") else ""
+    return an_event(name, step["at"], step.get("received"), type=kind, properties=step.get("with", {}), **more)

@@ -91,6 +91,7 @@ def check_story(result: "subprocess.CompletedProcess[str]") -> None:
     assert endings["Ada", "cart-abandoned"][0] == "sent"
     assert endings["Bo", "cart-abandoned"] == ["no mail", "ordered in time"]
     assert endings["Cem", "cart-abandoned"] == ["suppressed", "no_consent"]
+    assert endings["Dee", "login-trouble"][0] == "sent"
     assert result.stderr == ""
 
 
@@ -108,10 +109,12 @@ def test_a_story_that_ends_otherwise_is_a_failure_that_shows_what_was_otherwise(
     seed_rules(store)
     welcome = next(record.document for record in store.rules() if record.rule_id == "welcome")
     store.put_rule("welcome", {**welcome, "status": "paused"})
+    store.put_rule("greeting", {**welcome, "id": "greeting"})
     store.close()
     result = once("--data", str(tmp_path))
     assert result.returncode == 1
     assert re.search("Ada +welcome +suppressed +rule_paused", result.stdout)
+    assert re.search("Ada +greeting +sent +nobody expected it", result.stdout)
     assert "Not as it must be." in result.stdout
     assert "The end of" in result.stdout, "and the logs' last lines"
 

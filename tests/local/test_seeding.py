@@ -12,7 +12,7 @@ def test_all_shipped_rules_are_put_into_an_empty_store_and_are_valid(tmp_path: P
     added = seed_rules(store)
     records = store.rules()
     assert added == len(records)
-    assert {"cart-abandoned", "product-viewed-three-times", "pricing-page-twice", "welcome"} <= {
+    assert {"cart-abandoned", "product-viewed-three-times", "pricing-after-demo", "welcome"} <= {
         load(record.document, record.rule_id).id for record in records
     }
     store.close()

@@ -46,6 +46,7 @@ class Live:
         """Running; killed without warning at the end."""
         command = [sys.executable, "-m", "pipeline.main", "--runner=BundleBasedDirectRunner", "--streaming"]
         command += [f"--project={PROJECT}", f"--events_subscription=projects/{PROJECT}/subscriptions/events-pipeline"]
+        command += [f"--events_topic=projects/{PROJECT}/topics/events"]
         command += [f"--sends_topic=projects/{PROJECT}/topics/sends"]
         command += [f"--dead_letters_topic=projects/{PROJECT}/topics/dead"]
         command += [

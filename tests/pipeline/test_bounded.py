@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import rulebooks
 from pipeline.main import main
 from pipeline.options import OptionsError
-from tests.people import an_event
+from tests.people import an_event, ms
 from tidings import events
+from tidings.identity import resolve
+from tidings.replay import replay
 
 RULES = Path(__file__).parents[2] / "rules"
 
@@ -50,6 +53,38 @@ def test_the_same_file_gives_the_same_bytes_whatever_the_order_of_its_lines(tmp_
         events.encode(an_event("Product Added", f"10:0{minute}", properties={"cart_id": "c1"})) for minute in range(5)
     ]
     assert run(tmp_path, lines, "--until=2025-03-04") == run(tmp_path, lines[::-1], "--until=2025-03-04")
+
+
+def test_what_was_done_anonymously_is_decided_as_the_live_form_does(tmp_path):
+    """The file is resolved before people are grouped: to the send id, it gives what following step by step gives."""
+    x = {"anonymous_id": "x"}
+    lamp, rug = ({"properties": {"product_id": product}} for product in ("lamp", "rug"))
+    history = [
+        an_event("Product Viewed", "10:00", **lamp, **x),
+        an_event("Product Viewed", "10:01", **lamp, **x),
+        an_event("Product Added", "10:02", properties={"cart_id": "c1"}, **x),
+        *(an_event("Product Viewed", f"10:0{minute}", **rug, anonymous_id="nobody") for minute in range(3)),
+        an_event("", "10:05", type="identify", user_id="ann", anonymous_id="x"),
+        an_event("Product Viewed", "10:06", **lamp),
+        an_event("Product Added", "10:07", properties={"cart_id": "c1"}, **x),
+        an_event("", "10:30", type="identify", user_id="bob", anonymous_id="x"),
+        an_event("Product Added", "10:31", properties={"cart_id": "c2"}, **x),
+    ]
+    decided, dead = run(tmp_path, [events.encode(one) for one in history[::-1]], "--until=2025-03-03T11:00")
+    assert dead == []
+    assert sorted((one["ruleId"], one["person"], one["dueAt"][11:16]) for one in decided) == [
+        ("cart-abandoned", "u:ann", "10:22"),
+        ("cart-abandoned", "u:bob", "10:46"),
+        ("product-viewed-three-times", "a:nobody", "10:02"),
+        ("product-viewed-three-times", "u:ann", "10:06"),
+    ]
+    engine = rulebooks.engine_from_folder(str(RULES), 1)
+    wanted = [
+        decision.send_id
+        for person, its in resolve(history).items()
+        for decision in replay(engine, person, its, ms("11:00")).decisions
+    ]
+    assert sorted(one["sendId"] for one in decided) == sorted(wanted)
 
 
 def test_deadlines_after_the_end_of_the_history_are_not_decided(tmp_path):

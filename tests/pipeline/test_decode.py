@@ -54,6 +54,8 @@ def test_what_cannot_be_read_says_why():
     ):
         assert dead(msgspec.json.encode({**event, **change})).reason == reason
     assert dead(b'{"messageId": ').reason == "unreadable"
+    identify = events.encode(an_event("", "10:00", type="identify", traits={"age": "@"}))
+    assert dead(identify.replace(b'"@"', b"1e999")).reason == "bad_traits"
     assert (
         dead(events.encode(an_event("X", "10:00", properties={"a": "@"})).replace(b"@", b"\xff")).reason == "unreadable"
     )

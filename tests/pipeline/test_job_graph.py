@@ -33,6 +33,7 @@ def job_graph() -> str:
             "--sdk_container_image=tidings",
             "--streaming",
             "--events_subscription=projects/tidings-test/subscriptions/events",
+            "--events_topic=projects/tidings-test/topics/events",
             "--sends_topic=projects/tidings-test/topics/sends",
             "--dead_letters_topic=projects/tidings-test/topics/dead-letters",
             "--store=firestore",

@@ -112,5 +112,29 @@ def test_an_edit_changes_what_happens_and_a_bad_edit_is_reported_on_the_document
         eventually(lambda: ("welcome", "u:bob") in live.sends(), seconds=10)
 
 
+def test_what_somebody_did_before_we_knew_them_becomes_theirs(live):
+    """Address, consent, cart and two looks while unknown; then an identify; then what the same browser does alone."""
+    looks = {"properties": {"product_id": "lamp", "name": "Lamp"}}
+    with live.pipeline():
+        live.publish(
+            an_event("", now(), type="identify", anonymous_id="x", traits={"email": "ann@shop.example"}),
+            an_event("Consent Given", now(), anonymous_id="x", properties={"words": "Yes, write to me"}),
+            an_event("Product Added", now(), anonymous_id="x", properties={"cart_id": "c1", "name": "Lamp"}),
+            *(an_event("Product Viewed", now(), anonymous_id="x", **looks) for _ in range(2)),
+            an_event("", now(), type="identify", user_id="ann", anonymous_id="x"),
+            an_event("Product Viewed", now(), user_id="ann", **looks),
+        )
+        mails = {("cart-abandoned", "u:ann"), ("product-viewed-three-times", "u:ann")}
+        eventually(lambda: mails <= {*live.sends()}, seconds=40)
+        assert live.store.profile("u:ann").traits == {"email": "ann@shop.example"}
+        assert [one.given for one in live.store.consent("u:ann")] == [True]
+        live.publish(an_event("Product Added", now(), anonymous_id="x", properties={"cart_id": "c2", "name": "Rug"}))
+        eventually(lambda: [one.entry_key for one in live.decided if live.sends()][-1] == "c2", seconds=40)
+    assert {one.person for one in live.decided} == {"u:ann"}
+    first_mails = [one.entry_key for one in live.decided if one.rule_id == "cart-abandoned" and one.step == 0]
+    assert sorted(set(first_mails)) == ["c1", "c2"]
+    assert len({one.send_id for one in live.decided}) == len(live.decided)
+
+
 def by_id(live, rule_id):
     return next(one for one in live.store.rules() if one.rule_id == rule_id)

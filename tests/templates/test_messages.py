@@ -14,6 +14,7 @@ from tidings.rendering import GMAIL_CLIPS_AT, render, template_names
 from tidings.store import Profile
 
 MESSAGES = template_names()
+LINKS = ("url", "cart_url", "image_url", "category_url", "form_url")
 
 
 def example(message: str) -> dict[str, Any]:
@@ -22,6 +23,10 @@ def example(message: str) -> dict[str, Any]:
     facts = json.loads(text)
     assert isinstance(facts, dict)
     return facts
+
+
+TO_A_ROLE = [message for message in MESSAGES if example(message)["activity"]]
+TO_A_PERSON = [message for message in MESSAGES if message not in TO_A_ROLE]
 
 
 @pytest.mark.parametrize("message", MESSAGES)
@@ -42,7 +47,7 @@ def test_the_example_has_the_shape_of_real_facts(message: str) -> None:
     assert facts.keys() == real.keys()
     for name in ("event", "rule", "sender", "links"):
         assert facts[name].keys() == real[name].keys()
-    assert set(facts["person"]) == {"traits"}
+    assert set(facts["person"]) == set(real["person"])
 
 
 @pytest.mark.parametrize("message", MESSAGES)
@@ -66,17 +71,18 @@ def test_the_text_is_made_for_reading(message: str) -> None:
     text = render(message, example(message)).text
     assert len(text) > 200
     assert not re.search(r"<[a-z/!]|&[a-z#0-9]+;|[\u200b-\u200f\u2007\ufeff\u034f]|\n\n\n|^[ \t|]|[ \t]$", text, re.M)
-    assert "Hello" in text
+    assert ("Hello" in text) is (message in TO_A_PERSON)
 
 
 @pytest.mark.parametrize("message", MESSAGES)
 def test_the_html_is_made_for_mail_clients(message: str) -> None:
-    """Styles inlined, layout tables that screen readers skip, a language, nothing fetched, nothing run."""
+    """Styles inlined, screen readers skip tables that are layout, a language, nothing fetched, nothing run."""
     html = render(message, example(message)).html
     assert '<html lang="en">' in html
     assert "prefers-color-scheme: dark" in html
     assert '<td class="card" align="left" style="' in html
-    assert all('role="presentation"' in table for table in re.findall(r"<table[^>]*>", html))
+    tables = re.findall(r"<table[^>]*>", html)
+    assert [table for table in tables if ('role="presentation"' in table) is ('class="data"' in table)] == []
     assert not re.search(r"<img|<script|<link|<iframe|<form|javascript:|url\(|@import", html)
     assert all(link.startswith("https://") for link in re.findall(r'(?:href|src)="([^"]*)"', html))
 
@@ -89,10 +95,24 @@ def test_the_least_that_an_event_can_bring_is_enough(message: str) -> None:
     facts["event"]["properties"] = {"name": "Harbour desk lamp"}
     facts["events"] = [{**facts["event"], "properties": {}} for _ in facts["events"]]
     facts["sender"]["postal_address"] = ""
+    facts["activity"] = []
     mail = render(message, facts)
-    assert re.search(r"^Hello,$", mail.text, re.M)
+    assert bool(re.search(r"^Hello,$", mail.text, re.M)) is (message in TO_A_PERSON)
     assert "None" not in mail.html
     assert 'class="button"' not in mail.html
+
+
+@pytest.mark.parametrize("message", TO_A_PERSON)
+@pytest.mark.parametrize("link", LINKS)
+def test_a_link_to_what_it_is_about_becomes_a_button(message: str, link: str) -> None:
+    """Whichever link an event brings, the one button of the mail leads to it or is not there."""
+    facts = example(message)
+    facts["event"]["properties"] = {"name": "Harbour desk lamp", link: "https://shop.example.com/x"}
+    facts["events"] = []
+    html = render(message, facts).html
+    leads_there = 'href="https://shop.example.com/x"' in html
+    assert leads_there is ('class="button"' in html)
+    assert leads_there or link != "url"
 
 
 @pytest.mark.parametrize("message", MESSAGES)
@@ -100,12 +120,36 @@ def test_what_an_event_brings_stays_text(message: str) -> None:
     """Markup in a product's name is shown and not obeyed, and a link that is no web address is no link."""
     facts = example(message)
     hostile = {"name": "<img src=x onerror=alert(1)>", "price": "<b>free</b>", "currency": "<i>", "quantity": "many"}
-    links = dict.fromkeys(("url", "cart_url", "image_url"), "javascript:alert(1)")
-    facts["event"]["properties"] = {**hostile, **links}
+    words = dict.fromkeys(("category", "form_name", "step", "steps", "title", "reason"), "<s>")
+    links = dict.fromkeys(LINKS, "javascript:alert(1)")
+    facts["event"]["properties"] = {**hostile, **words, **links}
     facts["events"] = [facts["event"]]
-    facts["person"]["traits"] = {"name": "<u>Ada</u>"}
+    facts["person"] = {"id": "u:<b>", "traits": {"name": "<u>Ada</u>", "email": "<i>"}}
+    facts["activity"] = [{"at": "2026-03-02T12:00:00+00:00", "kind": "event", "label": "<b>Login Failed</b>"}]
     html = render(message, facts).html
-    assert not re.search(r"<img|<b>|<i>|<u>|javascript:", html)
+    assert not re.search(r"<img|<b>|<i>|<u>|<s>|javascript:", html)
+
+
+@pytest.mark.parametrize("message", TO_A_ROLE)
+def test_mail_to_a_role_says_who_it_is_about_and_tells_what_they_did_line_by_line(message: str) -> None:
+    """In the text as well as in the table, so that it can be read in any help desk."""
+    facts = example(message)
+    text = render(message, facts).text
+    assert facts["person"]["id"][2:] in text
+    for line in facts["activity"]:
+        day, time = line["at"][:10], line["at"][11:19]
+        assert re.search(rf"^{day} {time} +(Rule: )?{re.escape(line['label'])}$", text, re.M)
+
+
+def test_who_browsed_is_shown_what_they_saw_last_and_where() -> None:
+    """A product without a name is not shown at all, and neither is a category that nobody named."""
+    facts = example("still-looking")
+    text = render("still-looking", facts).text
+    assert re.search(r"^Brass reading lamp with a shade of pleated linen +€164\.00\nin Lighting$", text, re.M)
+    facts["event"]["properties"] = {"name": "Brass reading lamp"}
+    assert "in Lighting" not in render("still-looking", facts).text
+    facts["event"]["properties"] = {}
+    assert "saw last" not in render("still-looking", facts).text
 
 
 def test_a_product_with_a_picture_shows_it() -> None:

@@ -7,7 +7,7 @@
 | `profiles/{...}/activity/{activity id}` | the line, field by field, its detail as JSON text, `expires_at` |
 | `suppressions/{address digest}` | reason, at |
 | `ledger/{send id}` | the entry, field by field, its decision as JSON text, `expires_at` |
-| `rules/{rule id}` | the author's own fields, and `_tidings: {report, last_good}` beside them |
+| `rules/{rule id}`, `segments/{segment id}` | the author's fields, and `_tidings: {report, last_good}` beside them |
 
 Traits are JSON text because Firestore has no lists of lists, no integers over 64 bits and no empty names, and because
 an index entry for every trait of everybody costs more than the trait.
@@ -24,7 +24,7 @@ Production needs:
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 from uuid import uuid4
 
 import msgspec
@@ -56,6 +56,7 @@ MAX_PEOPLE = 100
 """Profiles in one commit: few, because each is read before it is written, and one lost race runs them all again."""
 
 _T = TypeVar("_T")
+_Collection = Literal["rules", "segments"]
 
 
 class _Change(Generic[_T]):
@@ -206,15 +207,12 @@ class FirestoreStore(Access):
             query = query.where(filter=FieldFilter("person", "==", person))
         return [entry for _, fields in self.run(query) if (entry := _entry(fields))]
 
-    # --- rules
+    # --- rules and segments
 
-    @patient
     def rules(self) -> list[RuleRecord]:
         """See `Store.rules`. Costs one document read for each rule."""
-        found = [_rule(name, fields) for name, fields in self.run(self.client.collection("rules"))]
-        return sorted(found, key=lambda rule: rule.rule_id)
+        return self._documents("rules")
 
-    @patient
     def put_rule(self, rule_id: str, document: dict[str, Any]) -> None:
         """See `Store.put_rule`.
 
@@ -222,32 +220,65 @@ class FirestoreStore(Access):
             InvalidRuleError: Firestore cannot hold lists directly inside lists, integers over 64 bits, names that are
                 empty or like `__this__`, more than 20 levels, or more than 900 kB.
         """
+        self._put_document("rules", rule_id, document)
+
+    def report_rule(self, rule_id: str, report: dict[str, Any], last_good: dict[str, Any] | None) -> None:
+        """See `Store.report_rule`."""
+        self._report_document("rules", rule_id, report, last_good)
+
+    def delete_rule(self, rule_id: str) -> None:
+        """See `Store.delete_rule`."""
+        self._delete_document("rules", rule_id)
+
+    def segments(self) -> list[RuleRecord]:
+        """See `Store.segments`. Costs one document read for each segment."""
+        return self._documents("segments")
+
+    def put_segment(self, segment_id: str, document: dict[str, Any]) -> None:
+        """See `Store.put_segment`. Refuses what `put_rule` refuses."""
+        self._put_document("segments", segment_id, document)
+
+    def report_segment(self, segment_id: str, report: dict[str, Any], last_good: dict[str, Any] | None) -> None:
+        """See `Store.report_segment`."""
+        self._report_document("segments", segment_id, report, last_good)
+
+    def delete_segment(self, segment_id: str) -> None:
+        """See `Store.delete_segment`."""
+        self._delete_document("segments", segment_id)
+
+    @patient
+    def _documents(self, collection: _Collection) -> list[RuleRecord]:
+        found = [_rule(name, fields) for name, fields in self.run(self.client.collection(collection))]
+        return sorted(found, key=lambda one: one.rule_id)
+
+    @patient
+    def _put_document(self, collection: _Collection, key: str, document: dict[str, Any]) -> None:
         fields = msgspec.to_builtins({name: value for name, value in document.items() if name != RESERVED})
         if refused := faults(fields):
-            raise InvalidRuleError(rule_id, refused)
-        seen = self.get(self._rule(rule_id))
+            raise InvalidRuleError(key, refused, collection.removesuffix("s"))
+        seen = self.get(self._document(collection, key))
         if seen.fields is not None:
             fields |= dict.fromkeys(seen.fields.keys() - fields.keys() - {RESERVED}, firestore.DELETE_FIELD)
-        elif seen.document.id != rule_id:
-            fields[RESERVED] = {"rule_id": rule_id}
+        elif seen.document.id != key:
+            fields[RESERVED] = {"rule_id": key}
         if fields or seen.fields is None:
             batch = self.client.batch()
             self.write(batch, seen, fields)
             self.commit(batch)
 
     @patient
-    def report_rule(self, rule_id: str, report: dict[str, Any], last_good: dict[str, Any] | None) -> None:
-        """See `Store.report_rule`."""
+    def _report_document(
+        self, collection: _Collection, key: str, report: dict[str, Any], last_good: dict[str, Any] | None
+    ) -> None:
         fields = {f"{RESERVED}.report": pack(report), f"{RESERVED}.last_good": pack(last_good)}
         try:
-            self._rule(rule_id).update(fields, retry=None, timeout=self.timeout)
+            self._document(collection, key).update(fields, retry=None, timeout=self.timeout)
         except exceptions.NotFound:
             return
 
     @patient
-    def delete_rule(self, rule_id: str) -> None:
-        """See `Store.delete_rule`."""
-        self._rule(rule_id).delete(retry=None, timeout=self.timeout)
+    def _delete_document(self, collection: _Collection, key: str) -> None:
+        self._document(collection, key).delete(retry=None, timeout=self.timeout)
 
     # --- activity
 
@@ -279,8 +310,8 @@ class FirestoreStore(Access):
     def _send(self, send_id: str) -> Document:
         return self.client.collection("ledger").document(document_id(send_id))
 
-    def _rule(self, rule_id: str) -> Document:
-        return self.client.collection("rules").document(document_id(rule_id))
+    def _document(self, collection: _Collection, key: str) -> Document:
+        return self.client.collection(collection).document(document_id(key))
 
 
 def _profile(seen: Seen) -> Profile | None:

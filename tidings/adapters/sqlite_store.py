@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -30,8 +30,8 @@ from tidings.store import (
     RuleRecord,
 )
 
-SCHEMA_VERSION = 1
-_SCHEMA = """
+_SCHEMAS = (
+    """
 CREATE TABLE profiles (person TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE consent (person TEXT, record_id TEXT, at INTEGER, record TEXT NOT NULL, PRIMARY KEY (person, record_id))
     WITHOUT ROWID;
@@ -43,8 +43,15 @@ CREATE TABLE rules (rule_id TEXT PRIMARY KEY, document TEXT NOT NULL, last_good 
 CREATE TABLE activity (person TEXT, activity_id TEXT, at INTEGER, record TEXT NOT NULL,
     PRIMARY KEY (person, activity_id)) WITHOUT ROWID;
 CREATE INDEX activity_by_time ON activity (person, at, activity_id);
-"""
-"""Records are JSON; what is searched or sorted by stands beside them. Instants are microseconds since 1970 UTC."""
+""",
+    """
+CREATE TABLE segments (rule_id TEXT PRIMARY KEY, document TEXT NOT NULL, last_good TEXT, report TEXT) WITHOUT ROWID;
+""",
+)
+"""What each version has added. Records are JSON; what is searched or sorted by stands beside them. Instants are
+microseconds since 1970 UTC."""
+
+SCHEMA_VERSION = len(_SCHEMAS)
 
 _LATER = {
     sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR,
@@ -53,6 +60,7 @@ _LATER = {
 """The primary result codes that another try may not meet again. Any other one is our own mistake, and crashes."""
 
 _T = TypeVar("_T")
+_Table = Literal["rules", "segments"]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -87,9 +95,10 @@ class SqliteStore:
             (version,) = db.execute("PRAGMA user_version").fetchone()
             if version > SCHEMA_VERSION:
                 raise SettingsError(f"TIDINGS_STORE names a file of schema {version}; this is schema {SCHEMA_VERSION}")
-            if version == 0:
-                for statement in _SCHEMA.split(";"):
+            for schema in _SCHEMAS[version:]:
+                for statement in schema.split(";"):
                     db.execute(statement)
+            if version < SCHEMA_VERSION:
                 db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     @contextmanager
@@ -196,39 +205,69 @@ class SqliteStore:
             rows = self._rows(query, person, limit)
         return [_entry(record) for (record,) in rows]
 
-    # --- rules
+    # --- rules and segments
 
     def rules(self) -> list[RuleRecord]:
         """See `Store.rules`."""
-        rows = self._rows("SELECT rule_id, document, last_good, report FROM rules ORDER BY rule_id")
+        return self._documents("rules")
+
+    def put_rule(self, rule_id: str, document: dict[str, Any]) -> None:
+        """See `Store.put_rule`."""
+        self._put_document("rules", rule_id, document)
+
+    def report_rule(self, rule_id: str, report: dict[str, Any], last_good: dict[str, Any] | None) -> None:
+        """See `Store.report_rule`."""
+        self._report_document("rules", rule_id, report, last_good)
+
+    def delete_rule(self, rule_id: str) -> None:
+        """See `Store.delete_rule`."""
+        self._delete_document("rules", rule_id)
+
+    def segments(self) -> list[RuleRecord]:
+        """See `Store.segments`."""
+        return self._documents("segments")
+
+    def put_segment(self, segment_id: str, document: dict[str, Any]) -> None:
+        """See `Store.put_segment`."""
+        self._put_document("segments", segment_id, document)
+
+    def report_segment(self, segment_id: str, report: dict[str, Any], last_good: dict[str, Any] | None) -> None:
+        """See `Store.report_segment`."""
+        self._report_document("segments", segment_id, report, last_good)
+
+    def delete_segment(self, segment_id: str) -> None:
+        """See `Store.delete_segment`."""
+        self._delete_document("segments", segment_id)
+
+    def _documents(self, table: _Table) -> list[RuleRecord]:
+        rows = self._rows(f"SELECT rule_id, document, last_good, report FROM {table} ORDER BY rule_id")  # noqa: S608
         decode = msgspec.json.decode
         return [
             RuleRecord(
-                rule_id=rule_id,
+                rule_id=name,
                 document=decode(document),
                 last_good=decode(last_good) if last_good else None,
                 report=decode(report) if report else None,
             )
-            for rule_id, document, last_good, report in rows
+            for name, document, last_good, report in rows
         ]
 
-    def put_rule(self, rule_id: str, document: dict[str, Any]) -> None:
-        """See `Store.put_rule`."""
-        text = _json({name: value for name, value in document.items() if name != RESERVED})
-        upsert = "INSERT INTO rules (rule_id, document) VALUES (?, ?) ON CONFLICT (rule_id) DO UPDATE SET document = ?"
+    def _put_document(self, table: _Table, name: str, document: dict[str, Any]) -> None:
+        text = _json({field: value for field, value in document.items() if field != RESERVED})
+        new = f"INSERT INTO {table} (rule_id, document) VALUES (?, ?)"  # noqa: S608
         with self._writing() as db:
-            db.execute(upsert, (rule_id, text, text))
+            db.execute(f"{new} ON CONFLICT (rule_id) DO UPDATE SET document = excluded.document", (name, text))
 
-    def report_rule(self, rule_id: str, report: dict[str, Any], last_good: dict[str, Any] | None) -> None:
-        """See `Store.report_rule`."""
-        values = (_json(report), None if last_good is None else _json(last_good), rule_id)
+    def _report_document(
+        self, table: _Table, name: str, report: dict[str, Any], last_good: dict[str, Any] | None
+    ) -> None:
+        values = (_json(report), None if last_good is None else _json(last_good), name)
         with self._writing() as db:
-            db.execute("UPDATE rules SET report = ?, last_good = ? WHERE rule_id = ?", values)
+            db.execute(f"UPDATE {table} SET report = ?, last_good = ? WHERE rule_id = ?", values)  # noqa: S608
 
-    def delete_rule(self, rule_id: str) -> None:
-        """See `Store.delete_rule`."""
+    def _delete_document(self, table: _Table, name: str) -> None:
         with self._writing() as db:
-            db.execute("DELETE FROM rules WHERE rule_id = ?", (rule_id,))
+            db.execute(f"DELETE FROM {table} WHERE rule_id = ?", (name,))  # noqa: S608
 
     # --- activity
 

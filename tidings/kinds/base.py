@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from tidings.selectors import Selector
+from tidings.conditions import Predicate
 
 NEVER = 2**62
 """A time that does not come, in milliseconds."""
@@ -22,6 +22,12 @@ if it had arrived in order. A decision that is taken at once is not taken back."
 START, RESET, STOP, KEYLESS = 1, 2, 4, 8
 """What an event means to a rule; an event can mean several things at once, so these are flags. KEYLESS: it carries no
 entry key, though the rule asks for one."""
+
+OWN, MOST_OWN = 16, 12
+"""The first of twelve further flags, each twice the one before, that mean whatever a kind wants them to mean."""
+
+NAMED = OWN << MOST_OWN
+"""A flag of a mark, never of an event: it has given its name to an episode, and no other episode may have it."""
 
 
 def tidy_at(at: int) -> int:
@@ -44,6 +50,40 @@ class Mark(NamedTuple):
     kept: tuple[str, bytes] | None = None
 
 
+class Count(msgspec.Struct, array_like=True, gc=False):
+    """How often something happened in a session.
+
+    Attributes:
+        first: (time, messageId) of the first few times, as evidence.
+        last: the latest time, where the template will want to show that.
+    """
+
+    total: int = 0
+    first: list[tuple[int, str]] = []
+    last: Mark | None = None
+
+
+class Session(msgspec.Struct, array_like=True, gc=False):
+    """Events no further apart than a gap, as one record of bounded size, however many they are.
+
+    Attributes:
+        start / start_id: time and messageId of the oldest event.
+        end: the time of the latest one.
+        shown: the latest event that a template will want to show, when that is not asked of a count.
+        counts: for each thing that the rule counts: value -> how often; the value is empty when none is asked for.
+        stopped: it contains an event that must not happen.
+        not_before: the earliest watermark at which it is decided, when it was over before it was heard of.
+    """
+
+    start: int
+    start_id: str
+    end: int
+    shown: Mark | None
+    counts: list[dict[str, Count]]
+    stopped: bool = False
+    not_before: int = 0
+
+
 class Tracker(msgspec.Struct, array_like=True, gc=False):
     """What one rule remembers about one person and one entry key.
 
@@ -55,6 +95,8 @@ class Tracker(msgspec.Struct, array_like=True, gc=False):
         wake_at: when the kind wants to be asked again.
         running: an episode has begun and waits for its deadline.
         version: the rule's version under which that episode began; empty while none runs.
+        sessions: those that have not been decided, oldest first.
+        progress: how far a sequence has come, see there.
     """
 
     marks: list[Mark] = []
@@ -64,6 +106,8 @@ class Tracker(msgspec.Struct, array_like=True, gc=False):
     wake_at: int = NEVER
     running: bool = False
     version: str = ""
+    sessions: list[Session] = []
+    progress: list[int | None] = []
 
     def insert(self, mark: Mark) -> bool:
         """Put a mark in its place. False when it is too late to matter."""
@@ -81,10 +125,19 @@ class Tracker(msgspec.Struct, array_like=True, gc=False):
             self.settled = max(self.settled, self.marks[count - 1].at)
             del self.marks[:count]
 
+    def name(self, group: Sequence[Mark]) -> Mark:
+        """The event that gives the episode of `group` its name: the first one that has not given it to another.
+
+        Events that arrive late can make a new group begin with an event that an earlier episode was named after.
+        """
+        mark = next((one for one in group if not one.flags & NAMED), group[-1])
+        self.marks[self.marks.index(mark)] = mark._replace(flags=mark.flags | NAMED)
+        return mark
+
     @property
     def is_spent(self) -> bool:
         """Nothing left to remember."""
-        return not self.marks and self.fired_at is None and self.settled < 0
+        return not self.marks and not self.sessions and self.fired_at is None and self.settled < 0
 
 
 def _place(mark: Mark) -> tuple[int, str]:
@@ -96,11 +149,24 @@ class Firing(NamedTuple):
 
     Attributes:
         due_at: the instant, in event time, at which it did.
-        marks: the evidence, oldest first; the first one gives the episode its name.
+        marks: the evidence, oldest first.
+        name: what gives the episode its name; the first of `marks` when left out.
     """
 
     due_at: int
     marks: Sequence[Mark]
+    name: Mark | None = None
+
+
+class Watchable(Protocol):
+    """Something that a rule can watch: what a `Selector` means, or a change of membership."""
+
+    @property
+    def subject(self) -> tuple[str, str]:
+        """Type and name of the events meant; the name is `*` when any name will do."""
+
+    def predicate(self) -> Predicate | None:
+        """What such an event must carry; None when every one is meant."""
 
 
 class Kind(Protocol):
@@ -111,11 +177,11 @@ class Kind(Protocol):
     stateless: bool
     """Every matching event fires, whatever came before: no tracker is needed."""
 
-    def watches(self) -> list[tuple[Selector, int]]:
+    def watches(self) -> Sequence[tuple[Watchable, int]]:
         """The events that matter, and the flags that each carries."""
 
-    def arrive(self, tracker: Tracker, mark: Mark) -> Sequence[Firing]:
-        """`mark` was just inserted. Returns what fires at once, and sets `tracker.wake_at`."""
+    def arrive(self, tracker: Tracker, mark: Mark, now: int) -> Sequence[Firing]:
+        """`mark` was just inserted, at the receipt `now`. Returns what fires at once, and sets `tracker.wake_at`."""
 
     def wake(self, tracker: Tracker, watermark: int) -> Sequence[Firing]:
         """Everything received before `watermark` has arrived. Returns what fires, forgets what is decided."""

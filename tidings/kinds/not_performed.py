@@ -52,7 +52,7 @@ class NotPerformed:
             *((one, STOP) for one in (*self._document.none_of, *self._exits)),
         ]
 
-    def arrive(self, tracker: Tracker, mark: Mark) -> Sequence[Firing]:
+    def arrive(self, tracker: Tracker, mark: Mark, now: int) -> Sequence[Firing]:
         """See `Kind`."""
         self._read(tracker, watermark=-NEVER)
         return ()

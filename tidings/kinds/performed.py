@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from tidings.conditions import Path
 from tidings.durations import Duration
-from tidings.kinds.base import LATENESS, NEVER, START, STOP, Firing, Mark, ReEntry, Tracker, tidy_at
+from tidings.kinds.base import LATENESS, NEVER, START, STOP, Firing, Mark, ReEntry, Tracker, Watchable, tidy_at
 from tidings.selectors import Selector
 
 
@@ -47,11 +47,11 @@ class Performed:
         self._span = self._within if document.within else 0
         self.stateless = document.times == 1 and re_entry == ReEntry()
 
-    def watches(self) -> list[tuple[Selector, int]]:
+    def watches(self) -> list[tuple[Watchable, int]]:
         """See `Kind`."""
         return [(self._document, START), *((one, STOP) for one in self._exits)]
 
-    def arrive(self, tracker: Tracker, mark: Mark) -> Sequence[Firing]:
+    def arrive(self, tracker: Tracker, mark: Mark, now: int) -> Sequence[Firing]:
         """See `Kind`."""
         if self._re_entry.once and tracker.fired_at is not None:
             tracker.marks.clear()
@@ -63,13 +63,15 @@ class Performed:
         tracker.wake_at = tidy_at(tracker.marks[0].at + self._span)
         if len(groups) <= tracker.emitted:
             return ()
-        if self._re_entry.once:
-            tracker.fired_at = groups[0][-1].at
-            tracker.marks.clear()
-            tracker.wake_at = NEVER
-        else:
+        group = next((one for one in groups if mark in one), None)
+        if group is None:  # it was the rule that changed: nobody has done anything
             tracker.emitted = len(groups)
-        group = next((one for one in groups if one[-1] >= mark), groups[-1])
+            return ()
+        if not self._re_entry.once:
+            tracker.emitted = len(groups)
+            return (Firing(group[-1].at, group, tracker.name(group)),)
+        tracker.fired_at, tracker.wake_at = group[-1].at, NEVER
+        tracker.marks.clear()
         return (Firing(group[-1].at, group),)
 
     def wake(self, tracker: Tracker, watermark: int) -> Sequence[Firing]:

@@ -47,6 +47,7 @@ def pipeline(settings: Settings, subscription: str, time_scale: float) -> Part:
         "runner": "BundleBasedDirectRunner",
         "project": settings.project,
         "events_subscription": f"projects/{settings.project}/subscriptions/{subscription}",
+        "events_topic": f"{topics}/{settings.events_topic}",
         "sends_topic": f"{topics}/{settings.sends_topic}",
         "dead_letters_topic": f"{topics}/{settings.dead_letters_topic}",
         "store": settings.store,

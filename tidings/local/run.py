@@ -19,7 +19,7 @@ from tidings.local.folder import DataFolder
 from tidings.local.mailbox import Mailbox
 from tidings.local.ports import HOST, free_port, is_free, next_free
 from tidings.local.seeding import seed_rules
-from tidings.local.story import Story
+from tidings.local.story import SUPPORT, Story
 from tidings.local.supervisor import Child, Supervisor
 from tidings.local.terminal import BOLD, DIM, GREEN, RED, Terminal
 from tidings.store import Store
@@ -190,6 +190,7 @@ class LocalRun:
             "TIDINGS_SMTP_URL": f"smtp://{HOST}:{smtp_port}",
             "TIDINGS_MAIL_FROM": "Pebble & Fern <hello@pebble-and-fern.example>",
             "TIDINGS_POSTAL_ADDRESS": "4 Millstream Lane, Fernhollow",
+            "TIDINGS_ROLES": f"support={SUPPORT}",
         }
 
     def _start_emulators(self) -> None:

@@ -1,24 +1,26 @@
-"""Puts the rules that ship with the project into the store, where marketers edit them."""
+"""Puts the rules and segments that ship with the project into the store, where marketers edit them."""
 
 from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any
 
-import yaml
-
-from tidings.store import Store
+from tidings.documents import parse_folder
+from tidings.store import RuleRecord, Store
 
 
 def seed_rules(store: Store) -> int:
-    """Add every rule that the store does not have yet; one that is there may have been edited, and stays.
+    """Add every rule and segment that the store does not have yet; one that is there may have been edited, and stays.
 
-    Returns how many were added.
+    Returns how many rules were added.
     """
-    known = {record.rule_id for record in store.rules()}
-    documents = {
-        file.name.removesuffix(".yaml"): yaml.safe_load(file.read_text("utf-8"))
-        for file in files("rules").iterdir()
-        if file.name.endswith(".yaml")
-    }
-    new = {rule_id: document for rule_id, document in documents.items() if rule_id not in known}
-    for rule_id, document in new.items():
+    for segment_id, document in _new(files("rules") / "segments", store.segments()).items():
+        store.put_segment(segment_id, document)
+    rules = _new(files("rules"), store.rules())
+    for rule_id, document in rules.items():
         store.put_rule(rule_id, document)
-    return len(new)
+    return len(rules)
+
+
+def _new(folder: Traversable, known: list[RuleRecord]) -> dict[str, Any]:
+    names = {record.rule_id for record in known}
+    return {name: document for name, document in parse_folder(folder).items() if name not in names}

@@ -1,0 +1,41 @@
+"""The environment, turned into settings."""
+
+import pytest
+
+from tidings import settings
+from tidings.settings import Settings, SettingsError
+
+
+def test_without_an_environment_everything_has_a_default() -> None:
+    assert settings.load({}) == Settings()
+
+
+def test_keys_are_separated_by_commas() -> None:
+    assert settings.load({"TIDINGS_WRITE_KEYS": " web, app ,,"}).write_keys == ("web", "app")
+
+
+@pytest.mark.parametrize(
+    ("written", "roles"),
+    [
+        ("", {}),
+        ("support=help@example.com", {"support": "help@example.com"}),
+        (
+            " support = help@example.com , sales=sales@example.com,",
+            {"support": "help@example.com", "sales": "sales@example.com"},
+        ),
+    ],
+)
+def test_roles_are_names_with_addresses(written: str, roles: dict[str, str]) -> None:
+    assert settings.load({"TIDINGS_ROLES": written}).roles == roles
+
+
+@pytest.mark.parametrize("written", ["ann@shop.example", "desk=", "=ann@shop.example", "desk=ann@shop.example,sales"])
+def test_a_role_without_a_name_or_an_address_is_refused_without_repeating_it(written: str) -> None:
+    with pytest.raises(SettingsError, match="TIDINGS_ROLES must look like") as refused:
+        settings.load({"TIDINGS_ROLES": written})
+    assert written not in str(refused.value)
+
+
+def test_a_short_secret_is_refused() -> None:
+    with pytest.raises(SettingsError, match="TIDINGS_SECRET"):
+        settings.load({"TIDINGS_SECRET": "too short"})

@@ -1,0 +1,29 @@
+"""What counts as activity of a person, where a rule does not say which events it means."""
+
+from tidings.conditions import Predicate, Subject
+from tidings.events import EVENT_TYPES, Event
+from tidings.selectors import Selector
+
+_SAY_WHO_IT_IS = ("identify", "group", "alias")
+"""Calls that say who somebody is; libraries make them on their own, on every page."""
+
+_ABOUT_OUR_MAIL = frozenset({"Email Sent", "Email Suppressed", "Email Delivered", "Email Opened", "Email Bounced"})
+"""Tracks that nobody need have done: mail programs open mail on their own. A click is something that a person does."""
+
+
+class Activity(Selector):
+    """Any call of a type, except what is only a report about a mail of ours."""
+
+    def predicate(self) -> Predicate | None:
+        """See `Selector`."""
+        return _is_act if self.type == "track" else None
+
+
+def _is_act(event: Subject) -> bool:
+    return not isinstance(event, Event) or event.event not in _ABOUT_OUR_MAIL
+
+
+ACTIVITY: tuple[Selector, ...] = tuple(
+    Activity.model_validate({"type": one}) for one in EVENT_TYPES if one not in _SAY_WHO_IT_IS
+)
+"""Every track, page and screen call that a person may be behind."""
