@@ -59,6 +59,11 @@ def test_an_order_that_arrives_late_but_before_the_deadline_stops_it():
     assert fired([added("10:00"), ordered("10:01", received="10:14")]) == []
 
 
+def test_an_app_that_was_offline_and_sends_cart_and_order_at_once_gets_no_mail():
+    assert fired([added("10:00", received="10:50"), ordered("10:05", received="10:50:01")]) == []
+    assert fired([added("10:00", received="10:50"), ordered("10:05", received="10:51:01")]) == ["10:15:00"]
+
+
 def test_an_order_that_arrives_before_its_cart_stops_it():
     assert fired([ordered("10:05"), added("10:00", received="10:06")]) == []
 

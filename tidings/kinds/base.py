@@ -23,6 +23,10 @@ START, RESET, STOP, KEYLESS = 1, 2, 4, 8
 """What an event means to a rule; an event can mean several things at once, so these are flags. KEYLESS: it carries no
 entry key, though the rule asks for one."""
 
+COMPANY = 60_000
+"""An app that was offline sends all it has at once. What was over before it was heard of waits this long, in
+milliseconds of the watermark, for the rest of what came with it."""
+
 OWN, MOST_OWN = 16, 12
 """The first of twelve further flags, each twice the one before, that mean whatever a kind wants them to mean."""
 

@@ -3,7 +3,8 @@
 When exactly: when the watermark passes the deadline, which is the time of the anchor (or of the latest `reset_on`
 event) plus `within`. An ending event up to and including the deadline stops it. Nothing here is decided before the
 watermark says that everything received up to the deadline has been seen, so a backlog delays the decision and never
-falsifies it.
+falsifies it. An episode whose deadline had passed before anybody heard of it (an app that was offline) waits a minute
+more, because what ends it often comes in the same batch.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from tidings.durations import Duration
-from tidings.kinds.base import LATENESS, NEVER, RESET, START, STOP, Firing, Mark, ReEntry, Tracker, tidy_at
+from tidings.kinds.base import COMPANY, LATENESS, NEVER, RESET, START, STOP, Firing, Mark, ReEntry, Tracker, tidy_at
 from tidings.selectors import Selector
 
 _MOST_MARKS = 100
@@ -42,6 +43,7 @@ class NotPerformed:
         self._document = document
         self._exits = exits
         self._within = max(1, int(document.within / scale))
+        self._company = max(1, int(COMPANY / scale))
         self._re_entry = re_entry
 
     def watches(self) -> list[tuple[Selector, int]]:
@@ -55,6 +57,8 @@ class NotPerformed:
     def arrive(self, tracker: Tracker, mark: Mark, now: int) -> Sequence[Firing]:
         """See `Kind`."""
         self._read(tracker, watermark=-NEVER)
+        if tracker.running and tracker.wake_at <= now:
+            tracker.wake_at = now + self._company
         return ()
 
     def wake(self, tracker: Tracker, watermark: int) -> Sequence[Firing]:

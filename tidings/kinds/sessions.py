@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar, NamedTuple
 
 from tidings.kinds.base import (
+    COMPANY,
     LATENESS,
     NEVER,
     START,
@@ -32,10 +33,6 @@ _MOST_VALUES = 50
 
 _MOST_LASTS = 10
 """Of so many of these values the latest event is remembered, of the most frequent ones."""
-
-_COMPANY = 60_000
-"""A session that is over before it is heard of waits a minute for the rest of it: what an app did while it was offline
-arrives all at once, but not in one piece."""
 
 _MOST_STOPS = 100
 """So many ending events outside of any session are remembered, for sessions that arrive late."""
@@ -149,7 +146,7 @@ class Sessions(ABC):
     def _begin(self, mark: Mark, now: int) -> Session:
         session = Session(mark.at, mark.message_id, mark.at, None, [{} for _ in self._clauses])
         if mark.at + self._gap <= now:
-            session.not_before = now + _COMPANY
+            session.not_before = now + COMPANY
         if mark.flags & self._counted:
             self._count(session, mark)
         if mark.flags & self._shows:
