@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from tests.people import a_rule
+from tidings import segments
 from tidings.decisions import REASONS
 from tidings.rendering import template_names
 from tidings.rulebook import RuleBook
@@ -21,6 +22,7 @@ CODE = re.compile(r"^```(?P<language>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE 
 LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
 FRAGMENT = "yaml fragment"
 """What a block is marked with that is YAML, and neither a rule nor fields of one."""
+SEGMENT = "yaml segment"
 
 
 def name(page: Path) -> str:
@@ -38,10 +40,10 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def yaml_blocks() -> Iterator[Any]:
-    """Every block of YAML in the pages that is not marked as a fragment."""
+def yaml_blocks(language: str = "yaml") -> Iterator[Any]:
+    """Every block of YAML in the pages that is not marked as something else."""
     for page in PAGES:
-        blocks = [found for found in CODE.finditer(page.read_text("utf-8")) if found["language"] == "yaml"]
+        blocks = [found for found in CODE.finditer(page.read_text("utf-8")) if found["language"] == language]
         for number, found in enumerate(blocks, start=1):
             yield pytest.param(found["text"], id=f"{name(page)}-{number}")
 
@@ -74,6 +76,11 @@ def test_every_rule_that_is_shown_is_one(text: str) -> None:
     shown = yaml.safe_load(text)
     filled = a_rule(**{"trigger": {"performed": {"event": "Signed Up"}}, **shown})
     load(filled, templates=template_names())
+
+
+@pytest.mark.parametrize("text", list(yaml_blocks(SEGMENT)))
+def test_every_segment_that_is_shown_is_one(text: str) -> None:
+    segments.load(yaml.safe_load(text))
 
 
 @pytest.mark.parametrize("reason", REASONS)

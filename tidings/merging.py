@@ -119,8 +119,6 @@ def _repeats(compiled: CompiledRule, run: Run, mine: list[Run], tracker: Tracker
     fired = [one.due_at for one in mine if one.key == run.key]
     if tracker is not None and tracker.fired_at is not None:
         fired.append(tracker.fired_at)
-    if tracker is not None and tracker.emitted:
-        fired.append(tracker.marks[-1].at)
     return any(abs(at - run.due_at) < pause for at in fired)
 
 
@@ -159,7 +157,6 @@ def _unite(compiled: CompiledRule, tracker: Tracker, its: Tracker, now: int) -> 
     announced = tracker.emitted = tracker.emitted + its.emitted
     if its.fired_at is not None and (compiled.re_entry.once or compiled.re_entry.pause):
         tracker.fired_at = max(tracker.fired_at or 0, its.fired_at)
-        tracker.progress.clear()  # it was read off another timeline
     if not compiled.kind.keeps:
         tracker.marks = [mark._replace(kept=None) for mark in tracker.marks]
     for mark in its.marks:
@@ -169,7 +166,6 @@ def _unite(compiled: CompiledRule, tracker: Tracker, its: Tracker, now: int) -> 
     if isinstance(compiled.kind, Sessions):
         compiled.kind.join(tracker, its)
     tracker.settled = max(tracker.settled, its.settled)
-    tracker.wake_at = min(tracker.wake_at, its.wake_at)
     tracker.version = compiled.version if tracker.running else ""
     if announced:  # a kind may have gone back and forth on the way here
         firings = firings[len(firings) - max(0, tracker.emitted - announced) :]

@@ -54,3 +54,28 @@ def test_a_refused_edit_shows_what_goes_on_running(url, tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "welcome: REFUSED, version " in shown
     assert "trigger: needs exactly one kind" in shown
+
+
+def test_segments_are_put_beside_the_rules_that_name_them(url, tmp_path, capsys):
+    rule = tmp_path / "thanks.yaml"
+    rule.write_text("{trigger: {segment: {id: customers, on: enter}}, send: {template: welcome}}")
+    segment = str(RULES / "segments" / "customers.yaml")
+    assert main(["put", str(rule), "--store", url]) == 1
+    assert "there is no such segment; there are: none" in capsys.readouterr().err
+    assert main(["put", str(rule), segment, "--store", url]) == 0
+    assert main(["put", str(rule), "--store", url]) == 0, "it is there already"
+    store = SqliteStore(url.removeprefix("sqlite:"))
+    assert store.rules()[0].document["trigger"] == {"segment": {"id": "customers", "on": "enter"}}
+    RuleSource(store).refresh(datetime.now(UTC))
+    main(["list", "--store", url])
+    assert "segment customers: in force, version " in capsys.readouterr().out
+
+
+def test_a_segment_that_would_close_a_circle_with_those_in_the_store_is_kept_out(url, tmp_path, capsys):
+    one, other = tmp_path / "one.yaml", tmp_path / "other.yaml"
+    one.write_text("where: {performed: A}")
+    other.write_text("where: {segment: one}")
+    assert main(["put", str(one), str(other), "--store", url]) == 0
+    one.write_text("where: {segment: other}")
+    assert main(["put", str(one), "--store", url]) == 1
+    assert "segment 'one' is refused: where.segment: segments must not go round in a circle" in capsys.readouterr().err

@@ -8,6 +8,7 @@ from tests.people import an_engine, an_event, ms
 from tidings import events, identity
 from tidings import state as states
 from tidings.errors import InvalidEventError
+from tidings.events import millis
 from tidings.identity import Handover, joins, resolve
 from tidings.kinds.base import NEVER
 from tidings.state import PersonState
@@ -116,9 +117,13 @@ def test_an_id_that_everybody_uses_remembers_the_latest_owners_only():
 
 
 def test_an_anonymous_id_hands_over_once_and_keeps_only_where_it_went():
-    engine, anonymous, handover = two_keys(CART)
+    """And the runtime's note of its timer, which is set as it was."""
+    engine, anonymous = an_engine(CART), PersonState("a:x", timer_at=ms("10:16"))
+    identity.take(engine, anonymous, added("10:00", **X), ms("10:00"))
+    [handover] = identity.take(engine, anonymous, identified("10:05"), ms("10:05")).onward
     assert (handover.person, handover.anonymous) == ("u:ann", "a:x")
-    assert anonymous == PersonState("a:x", moved_to=[(ms("10:05"), "u:ann")], wake_at=anonymous.wake_at)
+    moved = [(ms("10:05"), "u:ann")]
+    assert anonymous == PersonState("a:x", moved_to=moved, wake_at=anonymous.wake_at, timer_at=ms("10:16"))
     assert identity.take(engine, anonymous, identified("10:06"), ms("10:06")).onward == ()
     assert identity.take(engine, anonymous, identified("10:07", "bob"), ms("10:07")).onward == ()
 
@@ -164,6 +169,28 @@ def test_an_event_that_was_counted_before_the_join_is_a_duplicate_after_it():
     [again] = identity.take(engine, anonymous, view, ms("10:03")).onward
     outcomes = [identity.take(engine, person, one, ms("10:03")).outcome for one in (handover, again)]
     assert [one.duplicates for one in outcomes] == [0, 1]
+
+
+def test_a_repeat_of_yesterday_is_a_duplicate_after_the_join_of_today():
+    engine, anonymous, person = an_engine(VIEWS), PersonState("a:x"), PersonState("u:ann")
+    yesterday = viewed("20:00", **X)
+    for event in (viewed("00:10", **X), yesterday, viewed("+1d 00:30", **X)):
+        identity.take(engine, anonymous, event, millis(event.received_at))
+    [handover] = identity.take(engine, anonymous, identified("+1d 01:00"), ms("+1d 01:00")).onward
+    [again] = identity.take(engine, anonymous, yesterday, ms("+1d 02:00")).onward
+    outcomes = [identity.take(engine, person, one, ms("+1d 02:00")).outcome for one in (handover, again)]
+    assert [one.duplicates for one in outcomes] == [0, 1]
+
+
+def test_a_repeat_that_overtakes_the_handover_is_counted_once():
+    engine, anonymous, person = an_engine(VIEWS), PersonState("a:x"), PersonState("u:ann")
+    view = viewed("10:01", **X)
+    identity.take(engine, anonymous, view, ms("10:01"))
+    [handover] = identity.take(engine, anonymous, identified("10:02"), ms("10:02")).onward
+    [again] = identity.take(engine, anonymous, view, ms("10:03")).onward
+    for event in (again, handover, viewed("10:04")):
+        assert identity.take(engine, person, event, ms("10:04")).outcome.decisions == ()
+    assert len(identity.take(engine, person, viewed("10:05"), ms("10:05")).outcome.decisions) == 1
 
 
 def test_what_follows_its_person_never_comes_back():

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from tests.core import test_engine_laws as engine_laws
 from tests.core.test_engine_laws import ENGINE, MINUTE, START, UNTIL, what_fired
-from tests.people import an_event
+from tests.people import an_engine, an_event
 from tidings import identity
 from tidings import state as states
-from tidings.events import instant, millis
+from tidings.events import instant, millis, receipt
 from tidings.identity import resolve
 from tidings.kinds.base import LATENESS
 from tidings.replay import replay
@@ -22,6 +22,7 @@ from tidings.state import PersonState
 
 X, Y = ({"user_id": None, "anonymous_id": anonymous} for anonymous in "xy")
 IDS = ({"user_id": "ann"}, X, X, Y)
+DAY = 24 * 60 * MINUTE
 PAUSES = {"views-paused-between": 120 * MINUTE - LATENESS, "cart-paused-between": 90 * MINUTE}
 """A late event may move the firing that a pause of `performed` counts from; that of `not_performed` is settled."""
 
@@ -178,6 +179,38 @@ def test_however_the_topic_hands_over_nothing_fires_more_often(history, data):
 def test_resolving_a_history_depends_on_nothing_but_the_order_of_receipt(history, data):
     shuffled = data.draw(st.permutations(history))
     assert joined(shuffled) == joined(history)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["ann", "bob", None, None]), st.integers(0, 900), st.integers(0, 3)), max_size=20
+    )
+)
+def test_whoever_has_the_whole_past_at_hand_comes_to_the_same_as_the_id_itself_step_by_step(steps):
+    """For an id that two people use for years, with late events, and a note of its owners that is forgotten."""
+    heard = []
+    for number, (user, day, late) in enumerate(steps):
+        happened = START + day * DAY
+        times = instant(happened), instant(happened + late * DAY + number)
+        ids = {"user_id": user, "anonymous_id": "x", "message_id": f"{number:02}"}
+        heard.append(an_event("View", *times, type="identify" if user else "track", **ids))
+    engine, known, followed, alone = an_engine(), PersonState("a:x"), [], []
+    for event in sorted(heard, key=receipt):
+        now = millis(event.received_at)
+        while known.wake_at <= now:
+            engine.wake(known, known.wake_at)
+        onward = identity.take(engine, known, event, now).onward
+        if event.user_id is None and not onward:
+            alone.append(event)
+        for one in onward:
+            if isinstance(one, identity.Handover):
+                followed += [(one.person, before.message_id) for before in alone]
+                alone = []
+            else:
+                followed.append((one.person, one.message_id))
+    followed += [("a:x", one.message_id) for one in alone]
+    assert followed == [(person, one.message_id) for person, one in identity.follow("a:x", heard[::-1])]
 
 
 @settings(max_examples=200, deadline=None)

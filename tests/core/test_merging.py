@@ -2,8 +2,11 @@
 
 from tests.core.anonymous import CART, STEPS, VIEWS, X, added, identified, ordered, told, viewed
 from tests.people import a_rule, an_engine, an_event, at, ms
+from tidings.engine import Engine
 from tidings.identity import resolve
 from tidings.replay import replay
+from tidings.rulebook import RuleBook
+from tidings.rules import load
 from tidings.state import PersonState
 
 # --- timelines
@@ -89,6 +92,59 @@ def test_a_rule_that_fires_once_does_so_once_for_the_person_and_their_anonymous_
     assert [who for who, *_ in told(history, once)] == ["a:x"]
     history = [viewed("10:00"), viewed("10:01", **X), identified("10:05"), viewed("10:10")]
     assert [who for who, *_ in told(history, once)] == ["a:x", "u:ann"]  # each on their own, before anybody knew
+
+
+def test_what_was_decided_for_the_anonymous_id_is_settled_for_the_person_too():
+    """The carts of ten o'clock were decided upon. An event of that time, late, begins nothing among the later ones."""
+    history = [added("10:00", **X), added("10:20"), identified("10:22")]
+    late = an_event("Added", "10:05", received="10:25", properties={"cart": "c1"}, **X)
+    rule = {**CART, "trigger": {"not_performed": {"after": "Added", "none_of": ["Ordered"], "within": "15m"}}}
+    assert told([*history, late], rule) == [
+        ("a:x", "03 10:15", "welcome", "send"),
+        ("u:ann", "03 10:35", "welcome", "send"),
+    ]
+
+
+def test_an_episode_that_was_handed_over_ends_under_the_version_it_began_with():
+    now, then = (
+        load(CART),
+        load({**CART, "trigger": {"not_performed": {**CART["trigger"]["not_performed"], "within": "5m"}}}),
+    )
+    person, anonymous = PersonState("u:ann"), PersonState("a:x")
+    before, after = Engine(RuleBook([now])), Engine(RuleBook([then], superseded=[now]))
+    before.feed(person, [ordered("09:50")], ms("09:50"))
+    before.feed(anonymous, [added("10:00", **X)], ms("10:00"))
+    before.merge(person, anonymous, ms("10:01"))
+    decided = []
+    while person.wake_at <= ms("10:20"):
+        decided += after.wake(person, person.wake_at).decisions
+    assert [(one.rule_version, one.due_at) for one in decided] == [(now.version, at("10:15"))]
+
+
+def test_only_an_anonymous_id_keeps_what_was_looked_at_and_of_the_latest_look_alone():
+    """Its person may complete the count somewhere else, and a mail must have something to show."""
+    engine, person, anonymous = an_engine(VIEWS), PersonState("u:ann"), PersonState("a:x")
+    engine.feed(person, [viewed("10:00")], ms("10:00"))
+    engine.feed(anonymous, [viewed("10:01", **X), viewed("10:02", **X)], ms("10:02"))
+    kept = [bool(mark.kept) for mark in anonymous.trackers["views"]["lamp"].marks]
+    assert kept == [False, True]
+    engine.merge(person, anonymous, ms("10:03"))
+    assert [mark.kept for mark in person.trackers["views"]["lamp"].marks] == [None, None, None]
+    alone = PersonState("u:bob")
+    engine.feed(anonymous := PersonState("a:y"), [viewed("10:01", **X)], ms("10:01"))
+    engine.merge(alone, anonymous, ms("10:03"))
+    assert [mark.kept for mark in alone.trackers["views"]["lamp"].marks] == [None]
+
+
+def test_a_pause_between_sequences_counts_from_one_that_was_found_anonymously():
+    twice = {"sequence": {"steps": ["Viewed", "Viewed"], "within": "1h"}}
+    paused = {**VIEWS, "trigger": twice, "re_entry": {"after": "24h"}}
+    history = [viewed("10:00", **X), viewed("10:01", **X), viewed("12:30"), identified("12:40")]
+    later = [viewed("12:50"), viewed("+1d 12:00"), viewed("+1d 12:10")]
+    assert [(who, when) for who, when, *_ in told([*history, *later], paused)] == [
+        ("a:x", "03 10:01"),
+        ("u:ann", "04 12:10"),
+    ]
 
 
 def test_a_pause_counts_from_what_fired_anonymously():
@@ -189,11 +245,12 @@ def test_a_segment_that_the_anonymous_visitor_had_entered_is_not_entered_again_b
 
 
 def test_a_score_that_was_high_before_the_join_does_not_rise_by_it():
-    looks = {"features": [{"event": "Viewed", "weight": 1, "within": "1h"}], "above": 1}
+    looks = {"features": [{"event": "Viewed", "weight": 1, "within": "1h"}], "above": 2}
     rule = a_rule(id="score", trigger={"score": looks}, frequency_cap="off")
-    alone = [viewed("10:00", **X), viewed("10:10", **X)]
-    assert len(told([*alone, viewed("10:15"), identified("10:20"), viewed("10:30")], rule)) == 1
-    assert told([alone[0], viewed("10:15"), identified("10:20")], rule) == [("u:ann", "03 10:20", "welcome", "send")]
+    alone = [viewed(when, **X) for when in ("10:00", "10:05", "10:10")]
+    together = [viewed("10:15"), identified("10:20"), viewed("10:30")]
+    assert [who for who, *_ in told([*alone, *together], rule)] == ["a:x"]
+    assert told([*alone[:2], *together], rule) == [("u:ann", "03 10:20", "welcome", "send")]
 
 
 def test_a_visit_that_began_anonymously_is_one_visit():

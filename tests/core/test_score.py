@@ -76,6 +76,28 @@ def test_what_weighs_against_somebody_holds_it_back_until_it_leaves_its_window()
     assert fired([*events, ticket("10:20")]) == ["10:50"]
 
 
+def test_an_event_at_the_very_instant_at_which_the_score_turns_is_judged_with_what_is_left():
+    events = [ticket("10:00"), demo("10:01"), pricing("10:02"), pricing("10:03")]
+    assert fired([*events, pricing("10:30")]) == ["10:30"]
+    sinks = [demo("10:00"), pricing("10:01"), pricing("10:02")]
+    rule = scoring(features=[DEMO, PRICING, {"event": "Nothing Much", "weight": 0, "within": "1h"}])
+    both_at_once = [an_event("Nothing Much", "11:01", message_id="a"), pricing("11:01", message_id="b")]
+    assert fired([*sinks, *both_at_once], rule) == ["10:02", "11:01"]
+
+
+def test_what_has_been_decided_is_not_decided_again_while_its_events_still_count_elsewhere():
+    """Both are still remembered for a longer window after the short ones that mattered have gone by."""
+    short = [{"event": "Demo", "weight": 2, "within": "1h"}, {"event": "Ticket", "weight": -3, "within": "10m"}]
+    long = [{"event": "Demo", "weight": 0, "within": "4h"}, {"event": "Ticket", "weight": 0, "within": "4h"}]
+    assert fired([demo("09:30"), ticket("10:00")], scoring(features=[*short, *long], above=1)) == ["09:30", "10:10"]
+
+
+def test_events_that_never_fit_into_one_window_do_not_fire_in_whatever_order_they_come():
+    engine, state = an_engine(scoring(features=[PRICING], above=2)), PersonState("u:ann")
+    for event in [pricing("11:10"), pricing("10:01"), pricing("10:02")]:
+        assert not engine.feed(state, [event], event.at).decisions
+
+
 def test_a_score_that_rises_by_itself_names_the_score_instead_of_an_event():
     events = [ticket("10:00"), demo("10:01"), pricing("10:02"), pricing("10:03")]
     [decision] = replay(an_engine(INTENT), "u:ann", events, ms("11:00")).decisions
@@ -140,6 +162,19 @@ def test_it_may_fire_once_or_not_again_for_a_while():
     assert fired(again, {**rule, "re_entry": {"after": "2h"}}) == ["10:01", "12:01", "14:01"]
 
 
+def test_a_late_event_from_within_the_pause_fires_nothing_after_it():
+    events = [
+        demo("10:00"),
+        demo("10:01"),
+        demo("11:40"),
+        demo("11:41"),
+        demo("11:58", "12:45"),
+        demo("11:59", "12:46"),
+    ]
+    rule = {**scoring(features=[{**DEMO, "within": "1h"}]), "re_entry": {"after": "2h"}}
+    assert fired(events, rule) == ["10:01"]
+
+
 def test_a_late_event_counts_in_the_window_that_ends_now():
     assert fired([demo("10:00"), pricing("10:40"), pricing("10:20", "10:50")]) == ["10:20"]
     assert fired([demo("10:00"), pricing("11:10"), pricing("10:20", "11:30")]) == []
@@ -154,6 +189,16 @@ def test_a_backlog_makes_no_score_sink_that_an_event_in_the_queue_would_have_kep
     while state.wake_at <= ms("11:49"):
         decisions += engine.wake(state, state.wake_at).decisions
     assert [f"{one.due_at:%H:%M}" for one in decisions] == ["10:01"]
+
+
+def test_after_a_backlog_it_has_sunk_as_soon_as_the_watermark_says_so():
+    engine, state = an_engine(scoring(features=[PRICING, {**DEMO, "weight": 0.1}], above=1)), PersonState("u:ann")
+    for event in [pricing("10:00"), pricing("10:01"), demo("11:05")]:
+        engine.feed(state, [event], event.at)
+    while state.wake_at <= ms("11:10"):
+        assert not engine.wake(state, state.wake_at).decisions
+    decisions = engine.feed(state, [pricing("11:20"), pricing("11:21")], ms("11:21")).decisions
+    assert [f"{one.due_at:%H:%M}" for one in decisions] == ["11:20"]
 
 
 def test_it_may_rise_at_once_although_the_watermark_lags_behind():
@@ -194,8 +239,9 @@ def test_an_edit_that_moves_features_about_keeps_what_was_counted():
 
 def test_an_edit_mails_nobody_by_time_either():
     state = PersonState("u:ann")
-    an_engine(INTENT).feed(state, [demo("10:00"), pricing("10:01")], ms("10:01"))
-    lower = an_engine(scoring(above=1))
+    engine, events = an_engine(INTENT), [ticket("10:00"), demo("10:01"), pricing("10:02"), pricing("10:03")]
+    engine.feed(state, events, ms("10:03"))
+    lower = an_engine(scoring(above=0))
     while state.wake_at <= ms("+3d 00:00"):
         assert not lower.wake(state, state.wake_at).decisions
     assert not state.trackers

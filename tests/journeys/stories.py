@@ -5,10 +5,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tests.people import an_event, at
 from tidings.decisions import Decision
+from tidings.documents import parse
 from tidings.events import Event
 from tidings.rules import load
 
@@ -33,6 +32,7 @@ class Story:
 
     name: str
     rules: list[dict[str, Any]]
+    segments: list[dict[str, Any]]
     steps: list[Event | datetime]
     expected: list[Ending]
     replays: bool
@@ -60,20 +60,21 @@ def outcome_of(decisions: list[Decision]) -> list[Ending]:
 
 
 def _read(path: Path) -> Story:
-    document = yaml.safe_load(path.read_text())
-    rules = {rule["id"]: rule for rule in map(_rule, document["rules"])}
+    document = parse(path.read_text())
+    rules = {rule["id"]: rule for rule in _documents(document["rules"], RULES)}
     return Story(
         name=path.stem,
         rules=list(rules.values()),
+        segments=_documents(document.get("segments", []), RULES / "segments"),
         steps=[_step(one) for one in document["steps"]],
         expected=sorted(ending for one in document["expect"] for ending in _endings(one, rules[one["rule"]])),
         replays=document.get("replays", True),
     )
 
 
-def _rule(named: str | dict[str, Any]) -> dict[str, Any]:
-    """A rule that ships, by its name, or one that only this story has."""
-    return named if isinstance(named, dict) else yaml.safe_load((RULES / f"{named}.yaml").read_text())
+def _documents(named: list[str | dict[str, Any]], folder: Path) -> list[dict[str, Any]]:
+    """Rules or segments that ship, by their names, or such as only this story has."""
+    return [one if isinstance(one, dict) else parse((folder / f"{one}.yaml").read_text()) for one in named]
 
 
 def _endings(expected: dict[str, Any], rule: dict[str, Any]) -> list[Ending]:

@@ -14,13 +14,15 @@ from tidings.events import millis
 from tidings.replay import replay
 from tidings.rulebook import RuleBook
 from tidings.rules import load
+from tidings.segments import load_all
 from tidings.state import PersonState
 
 STORIES = all_stories()
 
 
 def engine_of(story: Story) -> Engine:
-    return Engine(RuleBook([load(rule) for rule in story.rules]))
+    groups = load_all({segment["id"]: segment for segment in story.segments})
+    return Engine(RuleBook([load(rule, segments=groups) for rule in story.rules], segments=groups.values()))
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
@@ -56,5 +58,7 @@ def test_beam_tells_the_story(story, tmp_path):
     store = SqliteStore(f"{tmp_path}/store.db")
     for rule in story.rules:
         store.put_rule(rule["id"], rule)
+    for segment in story.segments:
+        store.put_segment(segment["id"], segment)
     decisions = decided_by_beam(PipelineSettings(rules=RulesSettings(store=url)), story.steps)
     assert outcome_of(decisions) == story.expected

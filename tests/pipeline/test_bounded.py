@@ -10,6 +10,7 @@ from pipeline.main import main
 from pipeline.options import OptionsError
 from tests.people import an_event, ms
 from tidings import events
+from tidings.errors import InvalidRuleError
 from tidings.identity import resolve
 from tidings.replay import replay
 
@@ -53,6 +54,27 @@ def test_the_same_file_gives_the_same_bytes_whatever_the_order_of_its_lines(tmp_
         events.encode(an_event("Product Added", f"10:0{minute}", properties={"cart_id": "c1"})) for minute in range(5)
     ]
     assert run(tmp_path, lines, "--until=2025-03-04") == run(tmp_path, lines[::-1], "--until=2025-03-04")
+
+
+def test_a_folder_of_rules_may_hold_segments(tmp_path):
+    folder = tmp_path / "rules"
+    (folder / "segments").mkdir(parents=True)
+    (folder / "segments" / "fans.yaml").write_text("where: {performed: {event: View, times: 2, within: 1h}}")
+    rule = "{status: live, trigger: {segment: {id: fans, on: leave}}, send: {template: welcome}}"
+    (folder / "bye.yaml").write_text(rule)
+    lines = [events.encode(an_event("View", when)) for when in ("10:00", "10:10")]
+    decided, _ = run(tmp_path, lines, f"--rules={folder}", "--until=2025-03-04")
+    assert [(one["ruleId"], one["dueAt"]) for one in decided] == [("bye", "2025-03-03T11:00:00Z")]
+
+
+def test_a_rule_of_a_folder_that_names_a_missing_segment_is_refused_before_anything_runs(tmp_path):
+    (tmp_path / "bye.yaml").write_text("{trigger: {segment: {id: fans, on: leave}}, send: {template: welcome}}")
+    with pytest.raises(InvalidRuleError, match="there is no such segment"):
+        rulebooks.engine_from_folder(str(tmp_path), 1.0)
+    (tmp_path / "segments").mkdir()
+    (tmp_path / "segments" / "fans.yaml").write_text("where: {segment: fans}")
+    with pytest.raises(InvalidRuleError, match="segment 'fans' is refused"):
+        rulebooks.engine_from_folder(str(tmp_path), 1.0)
 
 
 def test_what_was_done_anonymously_is_decided_as_the_live_form_does(tmp_path):

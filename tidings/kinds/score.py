@@ -9,7 +9,6 @@ That the score has sunk because time has passed is said by the watermark alone, 
 and never makes it up.
 """
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Any, NamedTuple
@@ -117,35 +116,36 @@ class Score:
         tracker.marks.remove(mark)
         if self._re_entry.once and tracker.fired_at is not None:
             return ()
-        now = max(now, *(one.at for one in tracker.marks), mark.at)
-        before = _times(tracker)
+        before = tracker.marks
+        now = max(now, mark.at, before[-1].at if before else mark.at)
+        tracker.marks = before.copy()
         for one in self._as_kept(mark):
             tracker.insert(one)
-        self._tidy(tracker, now)
+        times = self._tidy(tracker, now)
         is_overdue = tracker.wake_at <= now
-        rises = self._turns(tracker, self._is_above(_times(tracker), now), may_sink=not is_overdue)
-        if True:
-            tracker.wake_at = self._wake_at(tracker, now)
+        rises = self._turns(tracker, self._is_above(times, now), may_sink=not is_overdue)
+        if not is_overdue:
+            tracker.wake_at = self._wake_at(tracker, times, now)
         if not rises or mark.flags & STOP:
             return ()
-        if not is_overdue and self._is_above(before, now - 1) and self._is_above(before, now):
+        if not is_overdue and self._is_above(_times(before), now - 1):
             return ()  # it was the rule that changed: nobody has done anything
         return self._fire(tracker, Mark(mark.at, "" if mark.flags & START else mark.message_id, START))
 
     def wake(self, tracker: Tracker, watermark: int) -> Sequence[Firing]:
         """See `Kind`."""
         firings: list[Firing] = []
-        times = _times(tracker)
+        times = _times(tracker.marks)
         turns = {at for at in self._ends(times) if tracker.wake_at - 1 <= at < watermark}
         for at in sorted({*turns, watermark - 1}):
             if self._turns(tracker, self._is_above(times, at)) and not self._is_above(times, at - 1):
                 shown = msgspec.json.encode({"score": float(self._score(times, at))})
                 firings += self._fire(tracker, Mark(at, "", START, ("Score Risen", shown)))
-        self._tidy(tracker, watermark - 1)
+        times = self._tidy(tracker, watermark - 1)
         horizon = watermark - LATENESS - 1
         if tracker.fired_at is not None and not self._re_entry.once:
             tracker.fired_at = tracker.fired_at if tracker.fired_at + self._re_entry.pause > horizon else None
-        tracker.wake_at = self._wake_at(tracker, watermark - 1)
+        tracker.wake_at = self._wake_at(tracker, times, watermark - 1)
         return firings
 
     def _as_kept(self, mark: Mark) -> list[Mark]:
@@ -177,10 +177,15 @@ class Score:
         return (Firing(mark.at, [mark]),)
 
     def _score(self, times: _Times, at: int) -> Decimal:
-        counts = [
-            min(one.at_most, len(of) - bisect_right(of, at - one.within)) if (of := times.get(one.name)) else 0
-            for one in self._counted
-        ]
+        counts = []
+        for name, within, at_most in self._counted:
+            since = at - within
+            count = 0
+            for time in times.get(name, ()):
+                if time <= since or count == at_most:
+                    break
+                count += 1
+            counts.append(count)
         return self._model.score(counts)
 
     def _is_above(self, times: _Times, at: int) -> bool:
@@ -190,21 +195,24 @@ class Score:
         """The instants at which an event leaves a window."""
         return {at + one.within for one in self._counted for at in times.get(one.name, ())}
 
-    def _wake_at(self, tracker: Tracker, now: int) -> int:
+    def _wake_at(self, tracker: Tracker, times: _Times, now: int) -> int:
         """The next instant at which the score crosses the threshold by itself, or everything is over."""
-        over = [one.at + (self._longest if one.flags & STOP else self._span[one.message_id]) for one in tracker.marks]
-        if tracker.fired_at is not None and not self._re_entry.once:
-            over.append(tracker.fired_at + self._re_entry.pause)
-        tidy = tidy_at(max(over)) if over else NEVER
+        tidy = NEVER
+        if tracker.marks:
+            tidy = tidy_at(tracker.marks[-1].at + self._longest)
+        elif tracker.fired_at is not None and not self._re_entry.once:
+            tidy = tidy_at(tracker.fired_at + self._re_entry.pause)
         is_above = self._begins_above != bool(tracker.emitted)
         if not is_above and not self._model.can_rise:
             return tidy
-        times = _times(tracker)
         ends = (at for at in sorted(self._ends(times)) if at > now)
         return min(tidy, next((at for at in ends if self._is_above(times, at) != is_above), NEVER) + 1)
 
-    def _tidy(self, tracker: Tracker, now: int) -> None:
-        """Keep what can still count: after the last ending event, inside the window, and no more than is counted."""
+    def _tidy(self, tracker: Tracker, now: int) -> _Times:
+        """Keep what can still count: after the last ending event, inside the window, and no more than is counted.
+
+        Returns what is left.
+        """
         last_stop = max((one.at for one in tracker.marks if one.flags & STOP), default=-NEVER)
         room = dict(self._most)
         kept: list[Mark] = []
@@ -216,12 +224,13 @@ class Score:
                 room[mark.message_id] -= 1
                 kept.append(mark)
         tracker.marks = kept[::-1]
+        return _times(tracker.marks)
 
 
-def _times(tracker: Tracker) -> _Times:
-    """By sort of events: their times, oldest first."""
+def _times(marks: Sequence[Mark]) -> _Times:
+    """By sort of events: their times, newest first."""
     times: _Times = {}
-    for mark in tracker.marks:
+    for mark in reversed(marks):
         if not mark.flags & STOP:
             times.setdefault(mark.message_id, []).append(mark.at)
     return times
