@@ -171,7 +171,8 @@ class SegmentBook:
 
     def wake(self, state: PersonState, now: int) -> Iterator[Change]:
         """The watermark is `now`: yield what time has changed, instant by instant, and let go of what is over."""
-        self.refresh(state, now)
+        if state.standing is not None:
+            self.refresh(state, now)
         standing = state.standing
         if standing is None:
             return
@@ -185,12 +186,11 @@ class SegmentBook:
 
     def wake_at(self, state: PersonState) -> int:
         """When `wake` has something to do."""
-        standing = state.standing
-        if standing is None or not standing.counts:
+        if state.standing is None:
             return NEVER
-        over = min(times[-1] + self._counters[key].span for key, times in standing.counts.items())
-        tidy_at = (over // _HOUR + 1) * _HOUR
-        return min(tidy_at, min(standing.held.values(), default=NEVER) + 1)
+        over = [times[-1] + self._counters[key].span for key, times in state.standing.counts.items()]
+        tidy_at = (min(over) // _HOUR + 1) * _HOUR if over else NEVER
+        return min(tidy_at, min(state.standing.held.values(), default=NEVER) + 1)
 
     @staticmethod
     def _judge(state: PersonState, members: Iterable[Member], at: int) -> list[Change]:
