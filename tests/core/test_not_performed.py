@@ -64,6 +64,20 @@ def test_an_app_that_was_offline_and_sends_cart_and_order_at_once_gets_no_mail()
     assert fired([added("10:00", received="10:50"), ordered("10:05", received="10:51:01")]) == ["10:15:00"]
 
 
+def test_the_wait_for_its_company_is_not_cut_short_by_what_the_person_does_meanwhile():
+    once_more = added("12:00:30")
+    late_order = ordered("10:05", received="12:00:50")
+    assert fired([added("10:00", received="12:00"), once_more]) == ["10:15:00", "12:15:30"]
+    assert fired([added("10:00", received="12:00"), once_more, late_order]) == ["12:15:30"]
+
+
+def test_a_deadline_that_was_known_in_time_waits_for_the_watermark_alone_whatever_overtakes_it_in_a_backlog():
+    engine, state = an_engine(CART), PersonState("u:ann")
+    for when in ("10:00", "10:30", "10:45"):  # the watermark stands still
+        engine.feed(state, [added(when)], ms(when))
+    assert state.wake_at == ms("10:15:00.001")
+
+
 def test_an_order_that_arrives_before_its_cart_stops_it():
     assert fired([ordered("10:05"), added("10:00", received="10:06")]) == []
 

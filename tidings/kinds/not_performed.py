@@ -55,10 +55,15 @@ class NotPerformed:
         ]
 
     def arrive(self, tracker: Tracker, mark: Mark, now: int) -> Sequence[Firing]:
-        """See `Kind`."""
+        """See `Kind`. A deadline that lies before `now` waits for company only if it was over before it was heard of.
+
+        One that was heard of in time, and is still undecided because the watermark lags, waits for nothing else.
+        """
+        waiting = tracker.wake_at if tracker.running else -NEVER
         self._read(tracker, watermark=-NEVER)
         if tracker.running and tracker.wake_at <= now:
-            tracker.wake_at = now + self._company
+            heard_of_too_late = mark.flags & (START | RESET) and mark.at + self._within <= now
+            tracker.wake_at = now + self._company if heard_of_too_late else max(tracker.wake_at, waiting)
         return ()
 
     def wake(self, tracker: Tracker, watermark: int) -> Sequence[Firing]:
