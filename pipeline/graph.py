@@ -2,9 +2,12 @@
 
     live:     Pub/Sub -> decode -> profiles -> by id -> decide (state, timer) -> sends, activity
                  ^-------------------------------------------- onward, from an anonymous id to its person
-    bounded:  file    -> decode -> by anonymous id -> follow -> by person -> sort, replay -> file
+    bounded:  file    -> decode -> by person -> sort, replay -----------------------------------> file
+                           |           `- who joined an anonymous id -.                      |
+                           `-> by anonymous id -> follow -------------`-> by person, replay -'
 
-Both forms decode with the same step and decide with the same engine. Dead letters are gathered at the end.
+Both forms decode with the same step and decide with the same engine. Dead letters are gathered at the end. In the
+bounded form only those who have an anonymous past are grouped a second time, together with it.
 """
 
 from typing import Any
@@ -18,7 +21,7 @@ from pipeline import coders  # noqa: F401 - registers them
 from pipeline.decide import ONWARD, Decide
 from pipeline.decode import ANONYMOUS, DEAD, Decode
 from pipeline.options import PipelineSettings
-from pipeline.replay import Follow, Replay
+from pipeline.replay import JOINED, Follow, Replay
 from pipeline.write import UpdateProfiles, WriteActivity, activity_of_decision, activity_of_event
 from tidings import dead_letter, decisions, events
 from tidings.decisions import Decision
@@ -73,24 +76,30 @@ def _build_bounded(pipeline: beam.Pipeline, settings: PipelineSettings) -> None:
         | "Line to message" >> beam.Map(line_to_message).with_output_types(PubsubMessage)
     )
     decoded = _Outputs(messages | "Decode" >> _with_outputs(Decode(apart=True), Keyed, **{ANONYMOUS: Keyed}))
+    replayed = _Outputs(
+        decoded.main
+        | "Group by person" >> beam.GroupByKey()
+        | "Replay" >> _with_outputs(Replay(settings.rules, settings.until, apart=True), Decision, **{JOINED: Keyed})
+    )
     followed = (
         decoded[ANONYMOUS]
         | "Group by anonymous id" >> beam.GroupByKey()
         | "Follow to the person" >> beam.ParDo(Follow()).with_output_types(Keyed)
     )
-    replayed = _Outputs(
-        (decoded.main, followed)
-        | "Everybody" >> beam.Flatten()
-        | "Group by person" >> beam.GroupByKey()
-        | "Replay" >> _with_outputs(Replay(settings.rules, settings.until), Decision)
+    with_past = _Outputs(
+        (replayed[JOINED], followed)
+        | "Everybody with an anonymous past" >> beam.Flatten()
+        | "Group by person with past" >> beam.GroupByKey()
+        | "Replay with past" >> _with_outputs(Replay(settings.rules, settings.until), Decision)
     )
     _ = (
-        replayed.main
+        (replayed.main, with_past.main)
+        | "All decisions" >> beam.Flatten()
         | "Decision to line" >> beam.Map(decisions.encode).with_output_types(bytes)
         | "Write decisions" >> _write_lines(settings.output + "-decisions")
     )
     _ = (
-        (decoded.dead, replayed.dead)
+        (decoded.dead, replayed.dead, with_past.dead)
         | "All dead letters" >> beam.Flatten()
         | "Dead letter to line" >> beam.Map(dead_letter_to_line).with_output_types(bytes)
         | "Write dead letters" >> _write_lines(settings.output + "-dead-letters")

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import apache_beam as beam
+from apache_beam.pvalue import TaggedOutput
 
 from pipeline import rulebooks
 from pipeline.decide import Reporter
@@ -12,6 +13,8 @@ from tidings import identity
 from tidings.engine import Engine
 from tidings.events import Event
 from tidings.replay import replay
+
+JOINED = "joined"
 
 
 class Follow(beam.DoFn):
@@ -23,11 +26,18 @@ class Follow(beam.DoFn):
 
 
 class Replay(beam.DoFn):
-    """(person, all their events) -> decisions, faults as dead letters."""
+    """(person, all their events) -> decisions, faults as dead letters.
 
-    def __init__(self, rules: RulesSettings, until: int) -> None:
+    Args:
+        rules: where they are.
+        until: how far the history reaches, in milliseconds.
+        apart: whether who has joined an anonymous id goes to an output of its own, JOINED, event by event.
+    """
+
+    def __init__(self, rules: RulesSettings, until: int, *, apart: bool = False) -> None:
         self._rules = rules
         self._until = until
+        self._apart = apart
         self._reporter = Reporter()
         self._engine: Engine | None = None
 
@@ -42,5 +52,9 @@ class Replay(beam.DoFn):
     def process(self, element: tuple[str, Iterable[Event]]) -> Iterator[Any]:
         """One person."""
         person, history = element
+        if self._apart and any(one.type in identity.JOINING and identity.joins(one) for one in history):
+            for event in history:
+                yield TaggedOutput(JOINED, (person, event))
+            return
         assert self._engine is not None
         yield from self._reporter.report(replay(self._engine, person, history, self._until), self._until)

@@ -82,7 +82,9 @@ def addressees(event: Event) -> tuple[str, ...]:
 def take(engine: Engine, known: PersonState, event: Event, now: int) -> Taken:
     """What one id does with an event that is addressed to it. What is `known` of the id is changed in place."""
     if not known.is_anonymous:
-        return Taken(_take_in(engine, known, event, now), ())
+        if isinstance(event, Handover):
+            return Taken(_unpack(engine, known, event, now), ())
+        return Taken(engine.feed(known, (event,), now), ())
     if event.user_id:
         return Taken(NOTHING, _hand_over(known, event))
     if known.moved_to:
@@ -92,12 +94,10 @@ def take(engine: Engine, known: PersonState, event: Event, now: int) -> Taken:
     return Taken(engine.feed(known, (event,), now), ())
 
 
-def _take_in(engine: Engine, known: PersonState, event: Event, now: int) -> Outcome:
-    if not isinstance(event, Handover):
-        return engine.feed(known, (event,), now)
-    if not known.is_new(event.message_id, now):
+def _unpack(engine: Engine, known: PersonState, handover: Handover, now: int) -> Outcome:
+    if not known.is_new(handover.message_id, now):
         return NOTHING._replace(duplicates=1)
-    return engine.merge(known, states.decode(event.state), now)
+    return engine.merge(known, states.decode(handover.state), now)
 
 
 def _hand_over(known: PersonState, event: Event) -> Sequence[Event]:
