@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from tidings import merging
 from tidings.conditions import TypeMismatchError
@@ -82,9 +83,11 @@ class Engine:
                 faults += [Fault(f"segment:{one.segment}", event, one.detail) for one in mismatches]
                 watches = [*(watch for change in changes for watch in book.watches_of(change)), *watches]
             fired = False
+            at = event.at
             for watch in watches:
                 try:
-                    fired |= self._observe(state, watch, event, now, decisions)
+                    if self._observe(state, watch, event, at, now, decisions):
+                        fired = True
                 except TypeMismatchError as error:
                     faults.append(Fault(watch.compiled.rule.id, event, str(error)))
             if fired:
@@ -98,23 +101,27 @@ class Engine:
         for change in self._book.segments.wake(state, now):
             self._announce(state, change, decisions)
         wake_at = self._book.segments.wake_at(state)
-        for rule_id, trackers in list(state.trackers.items()):
-            for key, tracker in list(trackers.items()):
-                compiled = self._book.find(rule_id, tracker.version)
-                if compiled is not None and tracker.wake_at <= now:
+        for rule_id, trackers in [*state.trackers.items()]:
+            for key, tracker in [*trackers.items()]:
+                if tracker.wake_at <= now:
+                    compiled = self._book.find(rule_id, tracker.version)
+                    if compiled is None:  # the rule was deleted, or is a draft again
+                        del trackers[key]
+                        continue
                     for firing in compiled.kind.wake(tracker, now):
                         _start(state, compiled, key, firing, None, firing.due_at)
                     tracker.version = compiled.version if tracker.running else ""
-                if compiled is None or tracker.is_spent:  # no rule: it was deleted, or is a draft again
+                if tracker.wake_at < wake_at:
+                    wake_at = tracker.wake_at
+                elif tracker.wake_at == NEVER and tracker.is_spent:
                     del trackers[key]
-                else:
-                    wake_at = min(wake_at, tracker.wake_at)
             if not trackers:
                 del state.trackers[rule_id]
         decisions += self._release(state, now) if state.runs else []
         state.forget(now, self._book.longest_cap)
-        soonest = (run.next_at for runs in state.runs.values() for run in runs)
-        state.wake_at = min(wake_at, min(soonest, default=NEVER), state.forget_at(self._book.longest_cap))
+        for runs in state.runs.values():
+            wake_at = min(wake_at, *(run.next_at for run in runs))
+        state.wake_at = min(wake_at, state.forget_at(self._book.longest_cap))
         return Outcome(decisions, (), 0) if decisions else NOTHING
 
     def merge(self, state: PersonState, handed: PersonState, now: int) -> Outcome:
@@ -136,65 +143,77 @@ class Engine:
     def _announce(self, state: PersonState, change: Change, decisions: list[Decision]) -> None:
         """Tell the rules of a change of membership that no event has made."""
         for watch in self._book.watches_of(change):
-            self._observe(state, watch, change.as_event(), change.at, decisions)
+            self._observe(state, watch, change.as_event(), change.at, change.at, decisions)
 
-    def _observe(self, state: PersonState, watch: Watch, event: Event, now: int, decisions: list[Decision]) -> bool:
+    def _observe(
+        self, state: PersonState, watch: Watch, event: Event, at: int, now: int, decisions: list[Decision]
+    ) -> bool:
         """One rule looks at one event. Returns whether something fired; what it ends is added to `decisions`.
 
         Raises:
             TypeMismatchError: before anything was changed.
         """
-        flags = watch.flags(event)
+        compiled, flags, checks = watch
+        if checks:
+            flags = watch.flags(event)
         if not flags:
             return False
-        compiled = watch.compiled
         key = compiled.key_of(event) if compiled.key_of else ""
         if key is None:
             if compiled.needs_key:
                 flags &= ~_BEGINNINGS
             key = ""
             flags |= KEYLESS
-        runs = state.runs.get(compiled.rule.id)
-        if runs and flags & (STOP | _SKIPS):
+        if flags & (STOP | _SKIPS) and (runs := state.runs.get(compiled.id)):
             decisions += self._tell_runs(state, runs, compiled, event, key, flags, now)
-        return bool(flags & (STOP | _BEGINNINGS)) and self._mark(state, compiled, event, key, flags, now)
-
-    def _mark(self, state: PersonState, compiled: CompiledRule, event: Event, key: str, flags: int, now: int) -> bool:
-        """Put the event on the timelines that it touches. Returns whether something fired."""
+        if not flags & (STOP | _BEGINNINGS):
+            return False
         kind = compiled.kind
-        mark = Mark(event.at, event.message_id, flags & ~_SKIPS)
-        if flags & _BEGINNINGS and (kind.keeps or state.is_anonymous):
-            mark = mark._replace(kept=(event.label, bytes(event.properties)))
+        keeps = kind.keeps
+        if flags & keeps or (not keeps and flags & _BEGINNINGS and state.is_anonymous):
+            mark = Mark(at, event.message_id, flags & ~_SKIPS, (event.label, bytes(event.properties)))
+        else:
+            mark = Mark(at, event.message_id, flags & ~_SKIPS)
         if kind.stateless:
             fires = bool(flags & START) and not compiled.superseded
             if fires:
-                _start(state, compiled, key, Firing(event.at, [mark]), event, now)
+                _start(state, compiled, key, Firing(at, [mark]), event, now)
             return fires
+        fired = self._mark(state, compiled, event, key, mark, now)
+        if flags & STOP and compiled.key_of is not None:
+            for target, ending in _others_ended(state.trackers[compiled.id], key, mark):
+                fired |= self._mark(state, compiled, event, target, ending, now)
+        return fired
+
+    def _mark(self, state: PersonState, compiled: CompiledRule, event: Event, key: str, mark: Mark, now: int) -> bool:
+        """Put a mark on the timeline of an entry key. Returns whether something fired."""
+        trackers = state.trackers.get(compiled.id)
+        if trackers is None:
+            trackers = state.trackers[compiled.id] = {}
+        tracker = trackers.get(key)
+        if tracker is None:
+            if compiled.superseded:
+                return False
+            tracker = trackers[key] = Tracker(marks=merging.endings_without_key(trackers))
+        elif self._belongs_to_another(compiled, tracker):
+            return False
         fired = False
-        trackers = state.trackers.setdefault(compiled.rule.id, {})
-        for target, its_mark in _reach(trackers, key, mark, keyed=compiled.key_of is not None):
-            tracker = trackers.get(target)
-            if tracker is None and compiled.superseded:
-                continue
-            if tracker is None:
-                tracker = trackers[target] = Tracker(marks=merging.endings_without_key(trackers))
-            elif self._belongs_to_another(compiled, tracker):
-                continue
-            if tracker.insert(its_mark):
-                for firing in kind.arrive(tracker, its_mark, now):
-                    _start(state, compiled, target, firing, event, now)
-                    fired = True
-                tracker.version = compiled.version if tracker.running else ""
-                state.wake_at = min(state.wake_at, tracker.wake_at)
-                if not kind.keeps and state.is_anonymous:
-                    merging.keep_newest(tracker)
+        for firing in compiled.kind.arrive(tracker, mark, now):
+            _start(state, compiled, key, firing, event, now)
+            fired = True
+        tracker.version = compiled.version if tracker.running else ""
+        state.wake_at = min(state.wake_at, tracker.wake_at)
+        if mark.kept is not None and not compiled.kind.keeps:
+            merging.keep_newest(tracker)
         return fired
 
     def _belongs_to_another(self, compiled: CompiledRule, tracker: Tracker) -> bool:
         """An episode that waits ends under the version it began with; everything else follows the rule of today."""
         if not tracker.version:
             return compiled.superseded
-        return self._book.find(compiled.rule.id, tracker.version) is not compiled
+        if tracker.version == compiled.version:
+            return False
+        return self._book.find(compiled.id, tracker.version) is not compiled
 
     def _tell_runs(
         self,
@@ -218,7 +237,7 @@ class Engine:
                 if run.held:  # it was decided already, and only waited for the morning
                     yield _decide(compiled, state.person, run, "suppressed", "exited", now)
         if not runs:
-            del state.runs[compiled.rule.id]
+            del state.runs[compiled.id]
 
     def _release(self, state: PersonState, now: int) -> list[Decision]:
         """Take every run that is due through the gates, the most urgent first."""
@@ -270,21 +289,18 @@ def _start(state: PersonState, compiled: CompiledRule, key: str, firing: Firing,
     episode = "once" if compiled.rule.re_entry == "once" else f"{first.at}.{_short(first.message_id)}"
     shown = None if compiled.kind.keeps else event
     run = begin(compiled.version, key, episode, firing, shown, now + compiled.sends[0].after)
-    state.runs.setdefault(compiled.rule.id, []).append(run)
+    state.runs.setdefault(compiled.id, []).append(run)
 
 
-def _reach(trackers: dict[str, Tracker], key: str, mark: Mark, *, keyed: bool) -> Iterator[tuple[str, Mark]]:
-    """The trackers that an event touches.
+def _others_ended(trackers: dict[str, Tracker], key: str, mark: Mark) -> Iterator[tuple[str, Mark]]:
+    """The keys beside its own that an ending event touches, with its mark there.
 
-    An ending event ends every episode that it may belong to: those of its own key, those without one, and, when it
-    carries no key itself, all of them.
+    It ends every episode that it may belong to: those without a key, and, when it carries no key itself, all of them.
     """
-    yield key, mark
-    if keyed and mark.flags & STOP:
-        ending = mark._replace(flags=mark.flags & (STOP | KEYLESS), kept=None)
-        for other in [*trackers] if mark.flags & KEYLESS else [""]:
-            if other != key:
-                yield other, ending
+    ending = replace(mark, flags=mark.flags & (STOP | KEYLESS), kept=None)
+    for other in [*trackers] if mark.flags & KEYLESS else [""]:
+        if other != key:
+            yield other, ending
 
 
 def _decide(

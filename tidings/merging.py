@@ -6,6 +6,8 @@ and re-read by the kind that owns them; what was announced under either id count
 
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from tidings.counting import Standing
 from tidings.decisions import Reason
 from tidings.kinds.base import KEYLESS, NEVER, STOP, Firing, Mark, Tracker
@@ -68,7 +70,7 @@ def keep_newest(tracker: Tracker) -> None:
     """
     kept = [place for place, mark in enumerate(tracker.marks) if mark.kept is not None]
     for place in kept[:-1]:
-        tracker.marks[place] = tracker.marks[place]._replace(kept=None)
+        tracker.marks[place] = replace(tracker.marks[place], kept=None)
 
 
 # --- runs
@@ -158,10 +160,10 @@ def _unite(compiled: CompiledRule, tracker: Tracker, its: Tracker, now: int) -> 
     if its.fired_at is not None and (compiled.re_entry.once or compiled.re_entry.pause):
         tracker.fired_at = max(tracker.fired_at or 0, its.fired_at)
     if not compiled.kind.keeps:
-        tracker.marks = [mark._replace(kept=None) for mark in tracker.marks]
+        tracker.marks = [replace(mark, kept=None) for mark in tracker.marks]
     for mark in its.marks:
-        arriving = mark if compiled.kind.keeps else mark._replace(kept=None)
-        if (mark.at, mark.message_id) not in known and tracker.insert(arriving):
+        arriving = mark if compiled.kind.keeps else replace(mark, kept=None)
+        if (mark.at, mark.message_id) not in known:
             firings += compiled.kind.arrive(tracker, arriving, now)
     if isinstance(compiled.kind, Sessions):
         compiled.kind.join(tracker, its)
@@ -179,5 +181,5 @@ def _show(firing: Firing, kept: list[Mark]) -> Firing:
     places = [place for place, mark in enumerate(firing.marks) if newest and mark.message_id == newest.message_id]
     marks = list(firing.marks)
     place = places[0] if places else -1
-    marks[place] = marks[place]._replace(kept=shown)
+    marks[place] = replace(marks[place], kept=shown)
     return firing._replace(marks=marks)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from tidings.conditions import MISSING, Predicate, Subject, TypeMismatchError, compile_condition, getter, paths_of
+from tidings.conditions import MISSING, Predicate, TypeMismatchError, compile_condition, getter, paths_of
 from tidings.decisions import Outcome
 from tidings.errors import InvalidRuleError
 from tidings.events import Event
@@ -54,6 +54,11 @@ class CompiledRule:
     re_entry: ReEntry
     superseded: bool = False
 
+    @cached_property
+    def id(self) -> str:
+        """The rule's."""
+        return self.rule.id
+
     @property
     def outcome(self) -> Outcome:
         """What a decision of this rule comes to when nothing stands in its way."""
@@ -75,10 +80,11 @@ class CompiledRule:
 
 
 class Watch(NamedTuple):
-    """One rule's interest in one event: the flags that each satisfied condition adds."""
+    """One rule's interest in one event: the flags it has in any case, and those that a satisfied condition adds."""
 
     compiled: CompiledRule
-    checks: tuple[Check, ...]
+    always: int = 0
+    checks: tuple[tuple[int, Predicate], ...] = ()
 
     def flags(self, event: Event) -> int:
         """What the event means to the rule: a union of START, RESET, STOP, ...; 0 for nothing.
@@ -86,9 +92,9 @@ class Watch(NamedTuple):
         Raises:
             TypeMismatchError: a condition met a value of the wrong type.
         """
-        flags = 0
+        flags = self.always
         for flag, predicate in self.checks:
-            if predicate is None or predicate(event):
+            if predicate(event):
                 flags |= flag
         return flags
 
@@ -139,7 +145,7 @@ class RuleBook:
     def interest(self, event: Event) -> Interest:
         """Who cares about an event of this type and name: segments, and the rules."""
         by_name, any_name = self._index.get(event.type, self._nothing)
-        return by_name.get(event.label, any_name)
+        return by_name.get(event.event or event.name or event.type, any_name)
 
     def watches(self, event: Event) -> list[Watch]:
         """The rules that care about an event of this type and name."""
@@ -152,7 +158,9 @@ class RuleBook:
 
     def find(self, rule_id: str, version: str) -> CompiledRule | None:
         """The rule as it was in this version, if it is still known, and otherwise as it is now."""
-        return self._earlier.get((rule_id, version)) or self.rules.get(rule_id)
+        if version and self._earlier:
+            return self._earlier.get((rule_id, version)) or self.rules.get(rule_id)
+        return self.rules.get(rule_id)
 
 
 def _traits_of(rule: Rule) -> list[str]:
@@ -181,9 +189,19 @@ def _compile(rule: Rule, scale: float, *, superseded: bool = False) -> CompiledR
 
 
 def _key_of(paths: list[str]) -> KeyOf:
-    getters = [(path, getter(path)) for path in paths]
+    readers = [_reader(path) for path in paths]
 
-    def read(event: Subject, path: str, get: Callable[[Subject], object]) -> str | None:
+    def several(event: Event) -> str | None:
+        parts = [read(event) for read in readers]
+        return None if None in parts else msgspec.json.encode(parts).decode()
+
+    return readers[0] if len(readers) == 1 else several
+
+
+def _reader(path: str) -> KeyOf:
+    get = getter(path)
+
+    def read(event: Event) -> str | None:
         value = get(event)
         if isinstance(value, str):
             return value
@@ -193,14 +211,7 @@ def _key_of(paths: list[str]) -> KeyOf:
             raise TypeMismatchError(path, "a string, number or boolean", value)
         return msgspec.json.encode(value).decode()
 
-    def single(event: Event) -> str | None:
-        return read(event, *getters[0])
-
-    def several(event: Event) -> str | None:
-        parts = [read(event, *one) for one in getters]
-        return None if None in parts else msgspec.json.encode(parts).decode()
-
-    return single if len(getters) == 1 else several
+    return read
 
 
 def _index(rules: Iterable[CompiledRule], touches: dict[tuple[str, str], Touch]) -> dict[str, _OfType]:
@@ -227,8 +238,11 @@ def _index(rules: Iterable[CompiledRule], touches: dict[tuple[str, str], Touch])
 def _watches(checks: list[tuple[CompiledRule, Check]]) -> list[Watch]:
     """One watch a rule and version, with all of its checks, so that one event is one mark to a rule."""
     by_rule: dict[tuple[str, str], Watch] = {}
-    for compiled, check in checks:
+    for compiled, (flag, predicate) in checks:
         name = compiled.rule.id, compiled.version
-        known = by_rule.get(name, Watch(compiled, ()))
-        by_rule[name] = known._replace(checks=(*known.checks, check))
+        known = by_rule.get(name, Watch(compiled))
+        if predicate is None:
+            by_rule[name] = known._replace(always=known.always | flag)
+        else:
+            by_rule[name] = known._replace(checks=(*known.checks, (flag, predicate)))
     return list(by_rule.values())

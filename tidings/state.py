@@ -61,7 +61,7 @@ class PersonState(msgspec.Struct, array_like=True, gc=False):
     @property
     def is_anonymous(self) -> bool:
         """Whether this is not a known person, but an anonymous id."""
-        return self.person.startswith("a:")
+        return self.person[0] == "a"
 
     def read(self, root: ObjectName) -> dict[str, Any]:
         """What conditions on a person may look at: their traits."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from tidings.conditions import Predicate
 
@@ -42,7 +43,7 @@ def tidy_at(at: int) -> int:
     return -(-(at + LATENESS + 2) // LATENESS) * LATENESS
 
 
-class Mark(NamedTuple):
+class Mark(msgspec.Struct, array_like=True, frozen=True, order=True, gc=False):
     """One event on a tracker's timeline. Ordered by time, and by messageId where times are equal.
 
     `kept` is (name, raw JSON properties), for marks that a template will want to show.
@@ -135,7 +136,7 @@ class Tracker(msgspec.Struct, array_like=True, gc=False):
         Events that arrive late can make a new group begin with an event that an earlier episode was named after.
         """
         mark = next((one for one in group if not one.flags & NAMED), group[-1])
-        self.marks[self.marks.index(mark)] = mark._replace(flags=mark.flags | NAMED)
+        self.marks[self.marks.index(mark)] = replace(mark, flags=mark.flags | NAMED)
         return mark
 
     @property
@@ -176,8 +177,8 @@ class Watchable(Protocol):
 class Kind(Protocol):
     """One kind of trigger, compiled for one rule. It holds no state of its own: that is the tracker's."""
 
-    keeps: bool
-    """Whether marks keep the event's name and properties for the template."""
+    keeps: int
+    """The flags of those marks that keep the event's name and properties for the template; 0 for none."""
     stateless: bool
     """Every matching event fires, whatever came before: no tracker is needed."""
 
@@ -185,7 +186,10 @@ class Kind(Protocol):
         """The events that matter, and the flags that each carries."""
 
     def arrive(self, tracker: Tracker, mark: Mark, now: int) -> Sequence[Firing]:
-        """`mark` was just inserted, at the receipt `now`. Returns what fires at once, and sets `tracker.wake_at`."""
+        """Take in `mark`, received at `now`: `tracker.insert` it, or leave it out when it is too late to matter.
+
+        Returns what fires at once, and sets `tracker.wake_at`.
+        """
 
     def wake(self, tracker: Tracker, watermark: int) -> Sequence[Firing]:
         """Everything received before `watermark` has arrived. Returns what fires, forgets what is decided."""

@@ -53,6 +53,7 @@ class Inactive(Sessions):
             max(1, int(document.for_ / scale)) + 1,
             [Clause(START, document.after_at_least.times, NEVER, None, 0)],
             re_entry,
+            scale,
         )
 
     def _takes_up(self, tracker: Tracker, mark: Mark) -> bool:

@@ -34,7 +34,7 @@ class NotPerformedDocument(BaseModel):
 class NotPerformed:
     """The compiled form."""
 
-    keeps = True
+    keeps = START | RESET
     stateless = False
 
     def __init__(
@@ -59,6 +59,8 @@ class NotPerformed:
 
         One that was heard of in time, and is still undecided because the watermark lags, waits for nothing else.
         """
+        if not tracker.insert(mark):
+            return ()
         waiting = tracker.wake_at if tracker.running else -NEVER
         self._read(tracker, watermark=-NEVER)
         if tracker.running and tracker.wake_at <= now:

@@ -36,7 +36,7 @@ class PerformedDocument(Selector):
 class Performed:
     """The compiled form. Before it fires a tracker holds at most 2 (times - 1) marks, because any more would fire."""
 
-    keeps = False
+    keeps = 0
 
     def __init__(self, document: PerformedDocument, exits: Sequence[Selector], re_entry: ReEntry, scale: float) -> None:
         self._document = document
@@ -53,11 +53,14 @@ class Performed:
 
     def arrive(self, tracker: Tracker, mark: Mark, now: int) -> Sequence[Firing]:
         """See `Kind`."""
+        if not tracker.insert(mark):
+            return ()
         if self._re_entry.once and tracker.fired_at is not None:
             tracker.marks.clear()
             return ()
         if len(tracker.marks) < self._times:
-            tracker.wake_at = tidy_at(tracker.marks[0].at + self._span)
+            if tracker.marks[0] is mark:
+                tracker.wake_at = tidy_at(mark.at + self._span)
             return ()
         groups = self._groups(tracker)
         tracker.wake_at = tidy_at(tracker.marks[0].at + self._span)
@@ -77,14 +80,13 @@ class Performed:
     def wake(self, tracker: Tracker, watermark: int) -> Sequence[Firing]:
         """See `Kind`."""
         horizon = watermark - LATENESS - 1
-        for group in self._groups(tracker):
-            if group[-1].at > horizon:
-                break
-            tracker.fired_at = group[-1].at
-            tracker.emitted = max(0, tracker.emitted - 1)
-            tracker.forget(tracker.marks.index(group[-1]) + 1)
+        if len(tracker.marks) >= self._times:
+            self._settle(tracker, horizon)
+        else:
+            tracker.emitted = 0
         tracker.forget(sum(mark.at <= horizon - self._span for mark in tracker.marks))
-        tracker.emitted = min(tracker.emitted, len(self._groups(tracker)))
+        if tracker.emitted:
+            tracker.emitted = min(tracker.emitted, len(self._groups(tracker)))
         if tracker.marks:
             tracker.wake_at = tidy_at(tracker.marks[0].at + self._span)
         elif self._re_entry.once and tracker.fired_at is not None:
@@ -94,6 +96,15 @@ class Performed:
         else:
             tracker.settled, tracker.fired_at, tracker.wake_at = -1, None, NEVER
         return ()
+
+    def _settle(self, tracker: Tracker, horizon: int) -> None:
+        """Nothing new will come at or before `horizon`: forget what has fired by then."""
+        for group in self._groups(tracker):
+            if group[-1].at > horizon:
+                break
+            tracker.fired_at = group[-1].at
+            tracker.emitted = max(0, tracker.emitted - 1)
+            tracker.forget(tracker.marks.index(group[-1]) + 1)
 
     def _groups(self, tracker: Tracker) -> list[list[Mark]]:
         """The firings that lie in the timeline: the earliest window that is full, then the next after it, ..."""

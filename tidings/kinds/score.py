@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from tidings.conditions import Path
@@ -85,7 +86,7 @@ class Score:
     threshold on which it began: that of somebody who has done nothing.
     """
 
-    keeps = False
+    keeps = 0
     stateless = False
 
     def __init__(self, document: ScoreDocument, exits: Sequence[Selector], re_entry: ReEntry, scale: float) -> None:
@@ -113,8 +114,7 @@ class Score:
 
     def arrive(self, tracker: Tracker, mark: Mark, now: int) -> Sequence[Firing]:
         """See `Kind`."""
-        tracker.marks.remove(mark)
-        if self._re_entry.once and tracker.fired_at is not None:
+        if mark.at <= tracker.settled or (self._re_entry.once and tracker.fired_at is not None):
             return ()
         before = tracker.marks
         now = max(now, mark.at, before[-1].at if before else mark.at)
@@ -151,7 +151,7 @@ class Score:
     def _as_kept(self, mark: Mark) -> list[Mark]:
         """What is remembered of an event: one mark for each sort of events that it is counted as."""
         if mark.flags & STOP:
-            return [mark._replace(message_id="", kept=None)]
+            return [replace(mark, message_id="", kept=None)]
         if mark.flags & START:  # it was counted under another id of the same person
             return [mark]
         names = {one.name for place, one in enumerate(self._counted) if mark.flags & (OWN << place)}

@@ -93,7 +93,7 @@ class Sequence:
     at index n, the latest start of an attempt that has n events; and last a stamp of the rule that wrote it.
     """
 
-    keeps = False
+    keeps = 0
     stateless = False
 
     def __init__(self, document: SequenceDocument, exits: Iterable[Selector], re_entry: ReEntry, scale: float) -> None:
@@ -116,6 +116,8 @@ class Sequence:
 
     def arrive(self, tracker: Tracker, mark: Mark, now: int) -> list[Firing]:
         """See `Kind`."""
+        if not tracker.insert(mark):
+            return []
         marks = tracker.marks
         if self._re_entry.once and tracker.fired_at is not None:
             marks.clear()

@@ -84,6 +84,7 @@ class SessionEnded(Sessions):
             max(1, int(document.gap / scale)),
             [_clause(one, OWN << number) for number, one in enumerate(document.having)],
             re_entry,
+            scale,
         )
 
     def _takes_up(self, tracker: Tracker, mark: Mark) -> bool:

@@ -57,7 +57,6 @@ class Clause(NamedTuple):
 class Sessions(ABC):
     """A kind of trigger that is decided when a session ends."""
 
-    keeps = True
     stateless = False
     pinned: ClassVar[bool]
     """Whether a session that has begun is decided by the version of the rule under which it began."""
@@ -68,12 +67,14 @@ class Sessions(ABC):
         gap: int,
         clauses: Sequence[Clause],
         re_entry: ReEntry,
+        scale: float,
     ) -> None:
         self._watched = [*watched]
         self._gap = gap
         self._clauses = [*clauses]
         self._counters = [(clause.flag, clause.value_of, clause.keep) for clause in clauses]
         self._re_entry = re_entry
+        self._company = max(1, int(COMPANY / scale))
         counted = wanted = by_value = 0
         for clause in clauses:
             counted |= clause.flag
@@ -81,39 +82,43 @@ class Sessions(ABC):
             by_value |= clause.flag if clause.value_of else 0
         self._counted = counted
         self._shows = wanted & ~by_value if wanted else START
+        self.keeps = self._shows | by_value
 
     def watches(self) -> list[tuple[Watchable, int]]:
         """See `Kind`."""
         return self._watched
 
     def arrive(self, tracker: Tracker, mark: Mark, now: int) -> Sequence[Firing]:
-        """See `Kind`. An event in order extends the last session, whatever the session's size."""
-        marks, sessions, flags = tracker.marks, tracker.sessions, mark.flags
-        if self._re_entry.once and tracker.fired_at is not None:
-            marks.clear()
+        """See `Kind`. An event in order extends the last session, whatever the session's size.
+
+        A session keeps no timeline: of its events only those are remembered that may end another one.
+        """
+        at, flags = mark.at, mark.flags
+        if at <= tracker.settled:
             return ()
+        if self._re_entry.once and tracker.fired_at is not None:
+            tracker.marks.clear()
+            return ()
+        sessions = tracker.sessions
         if flags & START:
             last = sessions[-1] if sessions else None
-            if last is not None and last.end < mark.at < last.end + self._gap:
-                last.end = mark.at
+            if last is not None and last.end < at < last.end + self._gap:
+                last.end = at
                 if flags & self._counted:
                     self._count(last, mark)
                 if flags & self._shows:
                     last.shown = mark
             else:
                 self._merge_in(tracker, self._begin(mark, now))
-        if not flags & STOP or self._takes_up(tracker, mark):
-            if marks[-1] is mark:
-                del marks[-1]  # a session keeps no timeline
-            else:
-                marks.remove(mark)
-        elif len(marks) > _MOST_STOPS:
-            del marks[0]
+        if flags & STOP and not self._takes_up(tracker, mark):
+            tracker.insert(mark)
+            if len(tracker.marks) > _MOST_STOPS:
+                del tracker.marks[0]
         if sessions:
             over, not_before = sessions[0].end + self._gap, sessions[0].not_before
             tracker.wake_at = over if over > not_before else not_before
         else:
-            tracker.wake_at = tidy_at(max(tracker.settled, mark.at))
+            tracker.wake_at = tidy_at(max(tracker.settled, at))
         return ()
 
     def wake(self, tracker: Tracker, watermark: int) -> Sequence[Firing]:
@@ -146,7 +151,7 @@ class Sessions(ABC):
     def _begin(self, mark: Mark, now: int) -> Session:
         session = Session(mark.at, mark.message_id, mark.at, None, [{} for _ in self._clauses])
         if mark.at + self._gap <= now:
-            session.not_before = now + COMPANY
+            session.not_before = now + self._company
         if mark.flags & self._counted:
             self._count(session, mark)
         if mark.flags & self._shows:
