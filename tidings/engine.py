@@ -7,28 +7,25 @@
 everything received before it has been fed. `state.wake_at` says when to call `wake` next.
 
 The way of an event: the index names the segments and rules that care. What changes in a segment is an event to the
-rules that watch it. Each rule puts a mark on its timeline and asks its kind what fires; what fires becomes a run; a run
-that is due passes the gates and becomes a decision.
+rules that watch it. Each rule puts a mark on its timeline and asks its kind what fires; what fires becomes a run (see
+`tidings.turn`); a run that is due passes the gates and becomes a decision.
 """
 
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-import msgspec
 from msgspec.structs import replace
 
 from tidings import merging
 from tidings.conditions import TypeMismatchError
-from tidings.decisions import Decision, Reason, Trigger, send_id
-from tidings.decisions import Outcome as DecisionOutcome
-from tidings.events import Event, instant
-from tidings.gates import judge
+from tidings.decisions import Decision
+from tidings.events import Event
 from tidings.kinds.base import KEYLESS, NEVER, START, STOP, Firing, Mark, Tracker
 from tidings.membership import Change
 from tidings.rulebook import CompiledRule, RuleBook, Watch
-from tidings.runs import UNLESS, Run, begin
+from tidings.runs import SKIPS, UNLESS
 from tidings.state import PersonState
+from tidings.turn import Turn
 
 
 class Fault(NamedTuple):
@@ -50,9 +47,11 @@ class Outcome(NamedTuple):
 NOTHING = Outcome((), (), 0)
 """What comes of most calls."""
 
-_SKIPS = ~(UNLESS - 1)
 _BEGINNINGS = (UNLESS - 1) & ~(STOP | KEYLESS)
-"""The flags that skip a send, and those that put an event on a timeline for another reason than to end something."""
+"""The flags that put an event on a timeline for another reason than to end something."""
+
+_MOST_KEYS = 200
+"""A rule follows so many entry keys of one person at the same time; a new one makes room for itself."""
 
 
 class Engine:
@@ -63,7 +62,7 @@ class Engine:
 
     def feed(self, state: PersonState, events: Iterable[Event], now: int) -> Outcome:
         """Take in events of one person, in any order; return what is decided at once."""
-        decisions: list[Decision] = []
+        turn = Turn(self._book, state, now)
         faults: list[Fault] = []
         duplicates = 0
         book = self._book
@@ -82,24 +81,22 @@ class Engine:
                 changes, mismatches = book.segments.take(state, touched, event, now)
                 faults += [Fault(f"segment:{one.segment}", event, one.detail) for one in mismatches]
                 watches = [*(watch for change in changes for watch in book.watches_of(change)), *watches]
-            fired = False
             at = event.at
             for watch in watches:
                 try:
-                    if self._observe(state, watch, event, at, now, decisions):
-                        fired = True
+                    self._observe(turn, watch, event, at, now, faults)
                 except TypeMismatchError as error:
-                    faults.append(Fault(watch.compiled.rule.id, event, str(error)))
-            if fired:
-                decisions += self._release(state, now)
+                    faults.append(Fault(watch.compiled.id, event, str(error)))
+            turn.release_begun()
         state.wake_at = min(state.wake_at, state.forget_at(book.longest_cap))
+        decisions = turn.decisions
         return Outcome(decisions, faults, duplicates) if decisions or faults or duplicates else NOTHING
 
     def wake(self, state: PersonState, now: int) -> Outcome:
         """Time has passed: return what is due by `now`, and forget what is over."""
-        decisions: list[Decision] = []
+        turn = Turn(self._book, state, now)
         for change in self._book.segments.wake(state, now):
-            self._announce(state, change, decisions)
+            self._announce(turn, change)
         wake_at = self._book.segments.wake_at(state)
         for rule_id, trackers in [*state.trackers.items()]:
             for key, tracker in [*trackers.items()]:
@@ -109,7 +106,8 @@ class Engine:
                         del trackers[key]
                         continue
                     for firing in compiled.kind.wake(tracker, now):
-                        _start(state, compiled, key, firing, None, firing.due_at)
+                        starts_at = max(firing.due_at, now - 1)  # not in the past: steps keep their distance
+                        turn.begin(compiled, key, firing, None, starts_at, _resumed_at(compiled, tracker))
                     tracker.version = compiled.version if tracker.running else ""
                 if tracker.wake_at < wake_at:
                     wake_at = tracker.wake_at
@@ -117,95 +115,98 @@ class Engine:
                     del trackers[key]
             if not trackers:
                 del state.trackers[rule_id]
-        decisions += self._release(state, now) if state.runs else []
+        if state.runs:
+            turn.release_due()
         state.forget(now, self._book.longest_cap)
         for runs in state.runs.values():
-            wake_at = min(wake_at, *(run.next_at for run in runs))
+            wake_at = min(wake_at, *(run.next_at + 1 for run in runs))
         state.wake_at = min(wake_at, state.forget_at(self._book.longest_cap))
-        return Outcome(decisions, (), 0) if decisions else NOTHING
+        return Outcome(turn.decisions, (), 0) if turn.decisions else NOTHING
 
     def merge(self, state: PersonState, handed: PersonState, now: int) -> Outcome:
         """Take in what an anonymous id of the same person has handed over; see `tidings.merging`."""
         self._book.segments.refresh(state, now)
+        turn = Turn(self._book, state, now)
         united = merging.unite(self._book, state, handed, now)
-        decisions = [
-            _decide(compiled, state.person, run, "suppressed", reason, now) for compiled, run, reason in united.ended
-        ]
+        for compiled, run, reason in united.ended:
+            turn.end(compiled, run, reason)
         for compiled, key, firing in united.begun:
-            _start(state, compiled, key, firing, None, now)
+            turn.begin(compiled, key, firing, None, now)
         for change in self._book.segments.refresh(state, now):
             if not (change.entered and change.segment in handed.member_of):  # that was announced under the other id
-                self._announce(state, change, decisions)
-        decisions += self._release(state, now)
-        state.wake_at = min(state.wake_at, state.forget_at(self._book.longest_cap))
-        return Outcome(decisions, (), 0) if decisions else NOTHING
+                self._announce(turn, change)
+        turn.release_begun()
+        soonest = (run.next_at + 1 for runs in state.runs.values() for run in runs)
+        state.wake_at = min(state.wake_at, min(soonest, default=NEVER), state.forget_at(self._book.longest_cap))
+        return Outcome(turn.decisions, (), 0) if turn.decisions else NOTHING
 
-    def _announce(self, state: PersonState, change: Change, decisions: list[Decision]) -> None:
+    def _announce(self, turn: Turn, change: Change) -> None:
         """Tell the rules of a change of membership that no event has made."""
         for watch in self._book.watches_of(change):
-            self._observe(state, watch, change.as_event(), change.at, change.at, decisions)
+            self._observe(turn, watch, change.as_event(), change.at, change.at, [])
 
-    def _observe(
-        self, state: PersonState, watch: Watch, event: Event, at: int, now: int, decisions: list[Decision]
-    ) -> bool:
-        """One rule looks at one event. Returns whether something fired; what it ends is added to `decisions`.
+    def _observe(self, turn: Turn, watch: Watch, event: Event, at: int, now: int, faults: list[Fault]) -> None:
+        """One rule looks at one event that is received at `now`; what it cannot read is added to `faults`.
 
         Raises:
-            TypeMismatchError: before anything was changed.
+            TypeMismatchError: the entry key is of a type that cannot be one; nothing was changed.
         """
         compiled, flags, checks = watch
         if checks:
-            flags = watch.flags(event)
+            flags = _flags(watch, event, faults)
         if not flags:
-            return False
+            return
         key = compiled.key_of(event) if compiled.key_of else ""
         if key is None:
             if compiled.needs_key:
                 flags &= ~_BEGINNINGS
             key = ""
             flags |= KEYLESS
-        if flags & (STOP | _SKIPS) and (runs := state.runs.get(compiled.id)):
-            decisions += self._tell_runs(state, runs, compiled, event, key, flags, now)
-        if not flags & (STOP | _BEGINNINGS):
-            return False
+        if flags & compiled.heeded:
+            turn.tell(compiled, at, key, flags & (compiled.heeded | KEYLESS))
+        if flags & (STOP | _BEGINNINGS):
+            self._act(turn, compiled, event, key, flags, at, now)
+
+    def _act(self, turn: Turn, compiled: CompiledRule, event: Event, key: str, flags: int, at: int, now: int) -> None:
+        """Make a mark of the event, for its own entry key and for those that it ends as well."""
+        if compiled.superseded and flags & STOP:
+            flags &= ~START  # what begins with it belongs to the rule of today
         kind = compiled.kind
         keeps = kind.keeps
-        if flags & keeps or (not keeps and flags & _BEGINNINGS and state.is_anonymous):
-            mark = Mark(at, event.message_id, flags & ~_SKIPS, (event.label, bytes(event.properties)))
+        if flags & keeps or (not keeps and flags & _BEGINNINGS and turn.state.is_anonymous):
+            mark = Mark(at, event.message_id, flags & ~SKIPS, (event.label, bytes(event.properties)))
         else:
-            mark = Mark(at, event.message_id, flags & ~_SKIPS)
+            mark = Mark(at, event.message_id, flags & ~SKIPS)
         if kind.stateless:
-            fires = bool(flags & START) and not compiled.superseded
-            if fires:
-                _start(state, compiled, key, Firing(at, [mark]), event, now)
-            return fires
-        fired = self._mark(state, compiled, event, key, mark, now)
+            if flags & START and not compiled.superseded:
+                turn.begin(compiled, key, Firing(at, [mark]), event, now)
+            return
+        self._mark(turn, compiled, event, key, mark, now)
         if flags & STOP and compiled.key_of is not None:
-            for target, ending in _others_ended(state.trackers[compiled.id], key, mark):
-                fired |= self._mark(state, compiled, event, target, ending, now)
-        return fired
+            for target, ending in _others_ended(turn.state.trackers[compiled.id], key, mark):
+                self._mark(turn, compiled, event, target, ending, now)
 
-    def _mark(self, state: PersonState, compiled: CompiledRule, event: Event, key: str, mark: Mark, now: int) -> bool:
-        """Put a mark on the timeline of an entry key. Returns whether something fired."""
+    def _mark(self, turn: Turn, compiled: CompiledRule, event: Event, key: str, mark: Mark, now: int) -> None:
+        """Put a mark on the timeline of an entry key; what fires begins a run."""
+        state = turn.state
         trackers = state.trackers.get(compiled.id)
         if trackers is None:
             trackers = state.trackers[compiled.id] = {}
         tracker = trackers.get(key)
         if tracker is None:
             if compiled.superseded:
-                return False
+                return
+            if len(trackers) >= _MOST_KEYS:
+                _make_room(trackers)
             tracker = trackers[key] = Tracker(marks=merging.endings_without_key(trackers))
         elif self._belongs_to_another(compiled, tracker):
-            return False
-        fired = False
+            return
         for firing in compiled.kind.arrive(tracker, mark, now):
-            _start(state, compiled, key, firing, event, now)
-            fired = True
+            turn.begin(compiled, key, firing, event, now)
         tracker.version = compiled.version if tracker.running else ""
         state.wake_at = min(state.wake_at, tracker.wake_at)
         if mark.kept is not None and not compiled.kind.keeps:
             merging.keep_newest(tracker)
-        return fired
 
     def _belongs_to_another(self, compiled: CompiledRule, tracker: Tracker) -> bool:
         """An episode that waits ends under the version it began with; everything else follows the rule of today."""
@@ -215,81 +216,29 @@ class Engine:
             return False
         return self._book.find(compiled.id, tracker.version) is not compiled
 
-    def _tell_runs(
-        self,
-        state: PersonState,
-        runs: list[Run],
-        compiled: CompiledRule,
-        event: Event,
-        key: str,
-        flags: int,
-        now: int,
-    ) -> Iterator[Decision]:
-        """An event may end a run, or skip one of its sends."""
-        for run in list(runs):
-            mine = self._book.find(compiled.rule.id, run.version) is compiled
-            if not mine or not run.is_reached_by(event.at, key, keyless=bool(flags & KEYLESS)):
-                continue
-            if event.at > run.due_at:
-                run.skipped |= flags & _SKIPS
-            if flags & STOP:
-                runs.remove(run)
-                if run.held:  # it was decided already, and only waited for the morning
-                    yield _decide(compiled, state.person, run, "suppressed", "exited", now)
-        if not runs:
-            del state.runs[compiled.id]
 
-    def _release(self, state: PersonState, now: int) -> list[Decision]:
-        """Take every run that is due through the gates, the most urgent first."""
-        self._book.segments.refresh(state, now)
-        due = []
-        for rule_id, runs in state.runs.items():
-            for run in runs:
-                compiled = self._book.find(rule_id, run.version)
-                if compiled is None:
-                    run.next_at = NEVER
-                elif run.next_at <= now:
-                    due.append((run.next_at, -compiled.rule.priority, rule_id, run.key, run.episode, run, compiled))
-        decisions: list[Decision] = []
-        for *_, run, compiled in sorted(due, key=lambda one: one[:5]):
-            while run.next_at <= now:
-                decisions += _advance(state, compiled, run, now)
-        for rule_id, runs in list(state.runs.items()):
-            left = [run for run in runs if run.next_at < NEVER]
-            if left:
-                state.runs[rule_id] = left
-                state.wake_at = min(state.wake_at, *(run.next_at for run in left))
-            else:
-                del state.runs[rule_id]
-        return decisions
+def _flags(watch: Watch, event: Event, faults: list[Fault]) -> int:
+    """What an event means to a rule. If a part of that cannot be read, only what ends something counts."""
+    flags = watch.always
+    readable = True
+    for flag, predicate in watch.checks:
+        try:
+            if predicate(event):
+                flags |= flag
+        except TypeMismatchError as error:
+            faults.append(Fault(watch.compiled.id, event, str(error)))
+            readable = False
+    return flags if readable else flags & STOP
 
 
-def _advance(state: PersonState, compiled: CompiledRule, run: Run, now: int) -> Iterator[Decision]:
-    """The next send of a run. Sets when the one after it is due; NEVER when the run is over."""
-    planned = compiled.sends[run.step]
-    if not run.skipped & planned.flag:
-        verdict = judge(compiled, state, run)
-        if verdict.hold_until is not None:
-            run.held, run.next_at = True, verdict.hold_until
-            return
-        if verdict.outcome is not None:
-            yield _decide(compiled, state.person, run, verdict.outcome, verdict.reason, now)
-            if verdict.outcome == "send" and compiled.rule.kind == "marketing":
-                state.sent.append((run.next_at, compiled.rule.category))
-        if verdict.ends:
-            run.next_at = NEVER
-            return
-    run.step, run.held = run.step + 1, False
-    run.next_at = run.next_at + compiled.sends[run.step].after if run.step < len(compiled.sends) else NEVER
+def _resumed_at(compiled: CompiledRule, tracker: Tracker) -> int:
+    """When the person did something again, if that ends what is about to begin."""
+    return tracker.sessions[0].start if compiled.kind.ended_by & START and tracker.sessions else NEVER
 
 
-def _start(state: PersonState, compiled: CompiledRule, key: str, firing: Firing, event: Event | None, now: int) -> None:
-    """A trigger has fired: a run begins."""
-    first = firing.name or firing.marks[0]
-    episode = "once" if compiled.rule.re_entry == "once" else f"{first.at}.{_short(first.message_id)}"
-    shown = None if compiled.kind.keeps else event
-    run = begin(compiled.version, key, episode, firing, shown, now + compiled.sends[0].after)
-    state.runs.setdefault(compiled.id, []).append(run)
+def _make_room(trackers: dict[str, Tracker]) -> None:
+    """Forget the entry key of which nothing has been heard for the longest time."""
+    del trackers[min(trackers, key=lambda key: trackers[key].latest)]
 
 
 def _others_ended(trackers: dict[str, Tracker], key: str, mark: Mark) -> Iterator[tuple[str, Mark]]:
@@ -301,38 +250,3 @@ def _others_ended(trackers: dict[str, Tracker], key: str, mark: Mark) -> Iterato
     for other in [*trackers] if mark.flags & KEYLESS else [""]:
         if other != key:
             yield other, ending
-
-
-def _decide(
-    compiled: CompiledRule, person: str, run: Run, outcome: DecisionOutcome, reason: Reason | None, now: int
-) -> Decision:
-    """Write the decision down, with its evidence."""
-    rule, send = compiled.rule, compiled.sends[run.step].send
-    shown = tuple(
-        Trigger(name=name, timestamp=instant(at), properties=msgspec.Raw(properties))
-        for name, at, properties in run.shown
-    )
-    return Decision(
-        send_id=send_id(rule.id, run.version, person, run.key, run.episode, run.step),
-        rule_id=rule.id,
-        rule_version=run.version,
-        person=person,
-        entry_key=run.key,
-        episode=run.episode,
-        step=run.step,
-        template=send.template,
-        to=send.to,
-        kind=rule.kind,
-        category=rule.category,
-        outcome=outcome,
-        reason=reason,
-        due_at=instant(run.due_at),
-        decided_at=instant(now),
-        evidence=run.evidence,
-        event=shown[-1],
-        events=shown,
-    )
-
-
-def _short(message_id: str) -> str:
-    return hashlib.blake2b(message_id.encode(), digest_size=4).hexdigest()

@@ -10,10 +10,10 @@ from msgspec.structs import replace
 
 from tidings.counting import Standing
 from tidings.decisions import Reason
-from tidings.kinds.base import KEYLESS, NEVER, STOP, Firing, Mark, Tracker
+from tidings.kinds.base import KEYLESS, NEVER, START, STOP, Firing, Mark, Tracker
 from tidings.kinds.sessions import Sessions
 from tidings.rulebook import CompiledRule, RuleBook
-from tidings.runs import Run
+from tidings.runs import MOST_HEARD, Run
 from tidings.state import PersonState
 
 Trackers = dict[str, Tracker]
@@ -41,7 +41,7 @@ def unite(book: RuleBook, state: PersonState, handed: PersonState, now: int) -> 
     ever set on an anonymous id (`moved_to`, `reachable`).
     """
     united = United([], [])
-    for rule_id in handed.runs.keys() | handed.trackers.keys():
+    for rule_id in handed.runs.keys() | handed.heard.keys() | handed.trackers.keys():
         _unite_runs(book, state, handed, rule_id, united)
     for rule_id, theirs in handed.trackers.items():
         _unite_timelines(book, rule_id, state.trackers.setdefault(rule_id, {}), theirs, now, united)
@@ -78,41 +78,35 @@ def keep_newest(tracker: Tracker) -> None:
 
 def _unite_runs(book: RuleBook, state: PersonState, handed: PersonState, rule_id: str, united: United) -> None:
     """A run that has something left to send goes on under the person, unless the person has ended or repeated it."""
-    mine, my_trackers = state.runs.get(rule_id, []), state.trackers.get(rule_id, {})
-    their_trackers = handed.trackers.get(rule_id, {})
+    mine = state.runs.get(rule_id, [])
     left: list[Run] = []
-    for run in mine:
-        _keep_or_end(book, rule_id, run, left, united, "exited" if _ends(their_trackers, run) else None)
-    for run in handed.runs.get(rule_id, []):
-        reason: Reason | None = None
+    for run, other in [*((run, handed) for run in mine), *((run, state) for run in handed.runs.get(rule_id, []))]:
         compiled = book.find(rule_id, run.version)
-        if _ends(my_trackers, run):
-            reason = "exited"
-        elif compiled is not None and _repeats(compiled, run, mine, my_trackers.get(run.key)):
-            reason = "duplicate"
-        _keep_or_end(book, rule_id, run, left, united, reason)
+        reason = _told_of(other, rule_id, compiled, run)
+        if reason is None and other is state and compiled is not None:
+            tracker = state.trackers.get(rule_id, {}).get(run.key)
+            reason = "duplicate" if _repeats(compiled, run, mine, tracker) else None
+        if reason is None:
+            left.append(run)
+        elif compiled is not None:
+            united.ended.append((compiled, run, reason))
     state.runs.pop(rule_id, None)
     if left:
         state.runs[rule_id] = left
+    heard = {*state.heard.get(rule_id, ()), *handed.heard.get(rule_id, ())}
+    if heard:
+        state.heard[rule_id] = sorted(heard)[-MOST_HEARD:]
 
 
-def _keep_or_end(
-    book: RuleBook, rule_id: str, run: Run, left: list[Run], united: United, reason: Reason | None
-) -> None:
-    compiled = book.find(rule_id, run.version)
-    if reason is None:
-        left.append(run)
-    elif run.held and compiled is not None:  # it was decided already, and only waited for the morning
-        united.ended.append((compiled, run, reason))
-
-
-def _ends(trackers: Trackers, run: Run) -> bool:
-    """Whether an ending event that is still remembered concerns this run, which knew nothing of it."""
-    return any(
-        mark.flags & STOP and run.is_reached_by(mark.at, key, keyless=bool(mark.flags & KEYLESS))
-        for key, tracker in trackers.items()
-        for mark in tracker.marks
-    )
+def _told_of(other: PersonState, rule_id: str, compiled: CompiledRule | None, run: Run) -> Reason | None:
+    """Tell a run what the other id did. Returns why it is over, if it is."""
+    for heard in other.heard.get(rule_id, ()):
+        run.hear(heard)
+    if compiled is not None and compiled.kind.ended_by & START:
+        tracker = other.trackers.get(rule_id, {}).get(run.key, Tracker())
+        since = (max(one.start, run.first_at + 1) for one in tracker.sessions if one.end > run.first_at)
+        run.ended_at = min(run.ended_at, *since, NEVER)
+    return "exited" if run.is_ended else None
 
 
 def _repeats(compiled: CompiledRule, run: Run, mine: list[Run], tracker: Tracker | None) -> bool:

@@ -20,7 +20,7 @@ from tidings.kinds import KINDS
 from tidings.kinds.base import Kind, ReEntry, Watchable
 from tidings.membership import Change, SegmentBook, Touch
 from tidings.rules import Rule, unknown_segments
-from tidings.runs import PlannedSend, plan
+from tidings.runs import SKIPS, PlannedSend, plan
 from tidings.segments import Segment
 from tidings.selectors import ANY
 from tidings.surroundings import Pause
@@ -59,6 +59,13 @@ class CompiledRule:
         """The rule's."""
         return self.rule.id
 
+    @cached_property
+    def heeded(self) -> int:
+        """The flags of events that a run must hear of; none when no run outlives the turn in which it begins."""
+        holds = self.rule.quiet_hours is not None and self.rule.quiet_hours.on_miss == "hold"
+        lingers = holds or len(self.sends) > 1 or self.sends[0].after > 0
+        return self.kind.ended_by | SKIPS if lingers else 0
+
     @property
     def outcome(self) -> Outcome:
         """What a decision of this rule comes to when nothing stands in its way."""
@@ -85,18 +92,6 @@ class Watch(NamedTuple):
     compiled: CompiledRule
     always: int = 0
     checks: tuple[tuple[int, Predicate], ...] = ()
-
-    def flags(self, event: Event) -> int:
-        """What the event means to the rule: a union of START, RESET, STOP, ...; 0 for nothing.
-
-        Raises:
-            TypeMismatchError: a condition met a value of the wrong type.
-        """
-        flags = self.always
-        for flag, predicate in self.checks:
-            if predicate(event):
-                flags |= flag
-        return flags
 
 
 class RuleBook:
@@ -130,7 +125,7 @@ class RuleBook:
                 # Whether it is live or paused now is said by the rule of today.
                 as_of_today = rule.model_copy(update={"status": current.rule.status})
                 self._earlier[rule.id, rule.version] = _compile(as_of_today, time_scale, superseded=True)
-        everything = [*self.rules.values(), *self._earlier.values()]
+        everything = [*self._earlier.values(), *self.rules.values()]  # what has begun hears of an event first
         for one in everything:
             if faults := unknown_segments(one.rule, self.segments.names):
                 raise InvalidRuleError(one.rule.id, faults)

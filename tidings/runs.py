@@ -5,7 +5,7 @@ from typing import NamedTuple
 import msgspec
 
 from tidings.events import Event
-from tidings.kinds.base import MOST_OWN, OWN, Firing
+from tidings.kinds.base import KEYLESS, MOST_OWN, NEVER, OWN, START, STOP, Firing
 from tidings.surroundings import Send, Step
 
 Shown = tuple[str, int, bytes]
@@ -16,6 +16,31 @@ _MOST_SHOWN = 10
 
 UNLESS = OWN << MOST_OWN
 """The flag of the first step's `unless`; the second step's is twice that, and so on."""
+
+SKIPS = ~(UNLESS - 1)
+"""All of these flags."""
+
+
+MOST_HEARD = 100
+"""So many recent events are remembered for the runs of one rule that are yet to begin."""
+
+
+class Heard(msgspec.Struct, array_like=True, frozen=True, order=True, gc=False):
+    """An event that ends runs or skips sends, remembered for a while: the run that it concerns may begin later.
+
+    Attributes:
+        at: when it happened.
+        until: when it may be forgotten, by the watermark.
+        key: its entry key.
+        flags: STOP, `unless`, KEYLESS; START when to do anything at all ends a run.
+        version: of the rule that reads it so.
+    """
+
+    at: int
+    until: int
+    key: str
+    flags: int
+    version: str
 
 
 class Run(msgspec.Struct, array_like=True):
@@ -31,8 +56,9 @@ class Run(msgspec.Struct, array_like=True):
         evidence: messageIds.
         shown: events for the template, oldest first.
         step: which send comes next.
-        skipped: flags of the `unless` that came true.
         held: the next step was due, and waits for the end of quiet hours.
+        ended_at: when something happened that ends it; later steps do not go out, earlier ones may be still due.
+        skips: flag of an `unless` -> when it first came true.
     """
 
     version: str
@@ -44,12 +70,29 @@ class Run(msgspec.Struct, array_like=True):
     evidence: tuple[str, ...]
     shown: tuple[Shown, ...]
     step: int = 0
-    skipped: int = 0
     held: bool = False
+    ended_at: int = NEVER
+    skips: dict[int, int] = {}
 
-    def is_reached_by(self, at: int, key: str, *, keyless: bool) -> bool:
-        """Whether an event concerns this run: of its key, or of none, and not older than what began it."""
-        return at >= self.first_at and (keyless or not self.key or key == self.key)
+    @property
+    def is_ended(self) -> bool:
+        """Whether the next step does not go out any more, and so none does."""
+        return self.ended_at <= self.next_at
+
+    def hear(self, heard: Heard) -> None:
+        """Note what an event means, if it concerns this run: of its key, or of none, and newer than what began it."""
+        at, flags = heard.at, heard.flags
+        mine = flags & KEYLESS or not self.key or heard.key == self.key
+        if not mine or at <= self.first_at or heard.version != self.version:
+            return
+        if flags & (STOP | START):
+            self.ended_at = min(self.ended_at, at)
+        if flags & SKIPS and at > self.due_at:
+            flag = UNLESS
+            while flag <= flags:
+                if flags & flag:
+                    self.skips[flag] = min(self.skips.get(flag, NEVER), at)
+                flag *= 2
 
 
 class PlannedSend(NamedTuple):

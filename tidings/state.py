@@ -14,7 +14,7 @@ from tidings.counting import Standing
 from tidings.errors import TidingsError
 from tidings.events import Event, ObjectName
 from tidings.kinds.base import NEVER, Tracker
-from tidings.runs import Run
+from tidings.runs import Heard, Run
 
 VERSION = 1
 _DAY = 86_400_000
@@ -40,6 +40,7 @@ class PersonState(msgspec.Struct, array_like=True, gc=False):
         moved_to: of an anonymous id, (since when, the known person who has joined it), oldest first.
         reachable: of an anonymous id, whether it named an address, so that what was decided for it may have gone out.
         standing: what is counted to tell which segments the person is in; None while there are no segments.
+        heard: rule id -> recent events that a run may have to know of, though it has not begun yet.
     """
 
     person: str
@@ -57,6 +58,7 @@ class PersonState(msgspec.Struct, array_like=True, gc=False):
     moved_to: list[tuple[int, str]] = []
     reachable: bool = False
     standing: Standing | None = None
+    heard: dict[str, list[Heard]] = {}
 
     @property
     def is_anonymous(self) -> bool:
@@ -108,6 +110,10 @@ class PersonState(msgspec.Struct, array_like=True, gc=False):
                 self.standing.judged_by = ""  # told anew at the next step: to be forgotten is not to leave
         if self.moved_to and now >= self._moved_until:
             self.moved_to = []
+        for rule_id, heard in [*self.heard.items()]:
+            self.heard[rule_id] = [one for one in heard if one.until > now]
+            if not self.heard[rule_id]:
+                del self.heard[rule_id]
         if self.seen_before and now >= self.seen_since + _DAY:
             self.seen_before = set()
         if self.seen and now >= self.seen_since + 2 * _DAY:
@@ -116,10 +122,11 @@ class PersonState(msgspec.Struct, array_like=True, gc=False):
     def forget_at(self, longest_cap: int) -> int:
         """When there is something to forget."""
         seen_until = self.seen_since + (_DAY if self.seen_before else 2 * _DAY) if self.seen else NEVER
-        if not self.sent and not self.traits and not self.moved_to:
+        if not (self.sent or self.traits or self.moved_to or self.heard):
             return seen_until
         sent_until = self.sent[0][0] + longest_cap if self.sent else NEVER
-        return min(seen_until, sent_until, self._traits_until, self._moved_until)
+        heard_until = min((one.until for heard in self.heard.values() for one in heard), default=NEVER)
+        return min(seen_until, sent_until, heard_until, self._traits_until, self._moved_until)
 
     @property
     def _traits_until(self) -> int:
@@ -134,7 +141,7 @@ class PersonState(msgspec.Struct, array_like=True, gc=False):
     @property
     def is_empty(self) -> bool:
         """Nothing is remembered: the cell can be cleared."""
-        events = self.trackers or self.seen or self.seen_before or self.runs or self.sent
+        events = self.trackers or self.seen or self.seen_before or self.runs or self.sent or self.heard
         return not (events or self.traits or self.moved_to or (self.standing and self.standing.counts))
 
 

@@ -264,7 +264,18 @@ def test_a_visit_that_began_anonymously_is_one_visit():
 
 def test_every_part_of_a_state_is_handed_over_or_left_for_a_reason():
     """A new field fails this test until `tidings.merging.unite` has been thought about."""
-    united = {"trackers", "runs", "seen", "seen_before", "sent", "traits", "time_zone", "member_of", "standing"}
+    united = {
+        "trackers",
+        "runs",
+        "seen",
+        "seen_before",
+        "sent",
+        "traits",
+        "time_zone",
+        "member_of",
+        "standing",
+        "heard",
+    }
     left = {
         "person",  # is who it is
         "seen_since",  # the generations of messageIds go on as they are

@@ -63,10 +63,10 @@ def test_a_session_with_too_few_does_not():
     assert fired(events("View10:00 View10:20")) == []
 
 
-def test_nothing_fires_before_the_watermark_has_reached_the_end_of_the_session():
+def test_nothing_fires_before_the_watermark_has_passed_the_end_of_the_session():
     history = events("View10:00 View10:20 View10:45")
-    assert fired(history, until="11:14:59.999") == []
-    assert fired(history, until="11:15") == ["11:15:00"]
+    assert fired(history, until="11:15") == []
+    assert fired(history, until="11:15:00.001") == ["11:15:00"]
 
 
 def test_events_exactly_the_gap_apart_belong_to_two_sessions():
@@ -210,7 +210,7 @@ def test_an_event_in_between_makes_one_session_of_two():
     engine, state = an_engine(THREE_VIEWS), PersonState("u:ann")
     for event in bridged:
         engine.feed(state, [event], ms("10:00"))
-    [decision] = engine.wake(state, ms("11:30")).decisions
+    [decision] = engine.wake(state, ms("11:30:00.001")).decisions
     assert f"{decision.due_at:%H:%M}" == "11:30"
     assert decision.evidence == ("View10:00", "View10:50", "View11:00")
 

@@ -140,6 +140,12 @@ class Tracker(msgspec.Struct, array_like=True, gc=False):
         return mark
 
     @property
+    def latest(self) -> int:
+        """When something was last heard of."""
+        marks = self.marks[-1].at if self.marks else -1
+        return max(marks, self.sessions[-1].end if self.sessions else -1, self.settled, self.fired_at or -1)
+
+    @property
     def is_spent(self) -> bool:
         """Nothing left to remember."""
         return not self.marks and not self.sessions and self.fired_at is None and self.settled < 0
@@ -181,6 +187,9 @@ class Kind(Protocol):
     """The flags of those marks that keep the event's name and properties for the template; 0 for none."""
     stateless: bool
     """Every matching event fires, whatever came before: no tracker is needed."""
+
+    ended_by: int
+    """The flags of what ends a run that has begun: STOP, and START where the rule is about nothing happening."""
 
     def watches(self) -> Sequence[tuple[Watchable, int]]:
         """The events that matter, and the flags that each carries."""

@@ -46,6 +46,7 @@ class Inactive(Sessions):
     """
 
     pinned = False
+    ended_by = STOP | START
 
     def __init__(self, document: InactiveDocument, exits: Sequence[Selector], re_entry: ReEntry, scale: float) -> None:
         super().__init__(

@@ -36,6 +36,7 @@ class NotPerformed:
 
     keeps = START | RESET
     stateless = False
+    ended_by = STOP
 
     def __init__(
         self, document: NotPerformedDocument, exits: Sequence[Selector], re_entry: ReEntry, scale: float

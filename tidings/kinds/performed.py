@@ -37,6 +37,7 @@ class Performed:
     """The compiled form. Before it fires a tracker holds at most 2 (times - 1) marks, because any more would fire."""
 
     keeps = 0
+    ended_by = STOP
 
     def __init__(self, document: PerformedDocument, exits: Sequence[Selector], re_entry: ReEntry, scale: float) -> None:
         self._document = document

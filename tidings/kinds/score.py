@@ -88,6 +88,7 @@ class Score:
 
     keeps = 0
     stateless = False
+    ended_by = STOP
 
     def __init__(self, document: ScoreDocument, exits: Sequence[Selector], re_entry: ReEntry, scale: float) -> None:
         self._features = document.features

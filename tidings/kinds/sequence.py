@@ -95,6 +95,7 @@ class Sequence:
 
     keeps = 0
     stateless = False
+    ended_by = STOP
 
     def __init__(self, document: SequenceDocument, exits: Iterable[Selector], re_entry: ReEntry, scale: float) -> None:
         self._document = document

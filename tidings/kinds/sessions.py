@@ -58,6 +58,7 @@ class Sessions(ABC):
     """A kind of trigger that is decided when a session ends."""
 
     stateless = False
+    ended_by = STOP
     pinned: ClassVar[bool]
     """Whether a session that has begun is decided by the version of the rule under which it began."""
 
@@ -115,8 +116,7 @@ class Sessions(ABC):
             if len(tracker.marks) > _MOST_STOPS:
                 del tracker.marks[0]
         if sessions:
-            over, not_before = sessions[0].end + self._gap, sessions[0].not_before
-            tracker.wake_at = over if over > not_before else not_before
+            tracker.wake_at = self._decided_at(sessions[0])
         else:
             tracker.wake_at = tidy_at(max(tracker.settled, at))
         return ()
@@ -146,7 +146,7 @@ class Sessions(ABC):
             tracker.wake_at = self._decided_at(tracker.sessions[0])
 
     def _decided_at(self, session: Session) -> int:
-        return max(session.end + self._gap, session.not_before)
+        return max(self._due(session) + 1, session.not_before)
 
     def _begin(self, mark: Mark, now: int) -> Session:
         session = Session(mark.at, mark.message_id, mark.at, None, [{} for _ in self._clauses])
