@@ -4,6 +4,7 @@ Labels, state and timer names, and coders are part of a running job's identity: 
 is refused. `tests/pipeline/test_job_graph.py` holds them fast.
 """
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -31,6 +32,14 @@ from tidings.state import PersonState
 
 ONWARD = "onward"
 
+_CLOCK_SLACK = 60_000
+"""So far, in milliseconds, a worker's clock may be behind the watermark before a timer looks like a drain."""
+
+_RETRY = 3_600_000
+"""When a wake that failed is tried again, in milliseconds."""
+
+_log = logging.getLogger(__name__)
+
 
 class Reporter:
     """Turns an outcome of the engine into elements and counts; the same for the live and the bounded form."""
@@ -40,6 +49,7 @@ class Reporter:
         self._duplicates = counter("duplicates")
         self._mismatches = counter("type_mismatches")
         self._dead = counter("dead_letters")
+        self._crowded_out = counter("crowded_out")
         self._handed_over = counter("handed_over")
         self._followed = counter("followed")
 
@@ -47,6 +57,7 @@ class Reporter:
         """Decisions as they are, faults as dead letters."""
         self._duplicates.inc(outcome.duplicates)
         self._decisions.inc(len(outcome.decisions))
+        self._crowded_out.inc(outcome.crowded_out)
         yield from outcome.decisions
         for fault in outcome.faults:
             self._mismatches.inc()
@@ -85,6 +96,7 @@ class Decide(beam.DoFn):
         self._rules = rules
         self._reporter = Reporter()
         self._drained = counter("drained_timers")
+        self._failed = counter("failed_wakes")
         self._engine: Engine | None = None
 
     def start_bundle(self) -> None:
@@ -110,10 +122,11 @@ class Decide(beam.DoFn):
             raw = cell.read()
             known = state.decode(raw) if raw else PersonState(person)
             outcome, onward = identity.take(self._engine, known, event, now)
+            sooner, after = _settle(known)
         except Exception as error:  # noqa: BLE001 - see above
             yield self._reporter.failed(event, error, now)
             return
-        self._write(cell, timer, known, raw)
+        _write(cell, timer, sooner, raw, after)
         yield from self._reporter.report(outcome, now)
         yield from self._reporter.onward(onward)
 
@@ -127,32 +140,48 @@ class Decide(beam.DoFn):
         """The watermark has passed the timer.
 
         A drain moves the watermark to the end of time and would fire everything that still waits; what lies in the
-        future by the wall clock is therefore not due. A firing without state (runners may repeat one) does nothing.
+        future by the wall clock is therefore not due. Should the job go on all the same, the next event sets the timer
+        again. A firing without state (runners may repeat one) does nothing.
         """
         now = timestamp.micros // 1000
-        if now > time.time() * 1000:
-            self._drained.inc()
-            return
         raw = cell.read()
         if not raw:
             return
-        known = state.decode(raw)
         assert self._engine is not None
-        outcome = self._engine.wake(known, now)
-        known.timer_at = NEVER
-        self._write(cell, timer, known, raw)
+        try:
+            known = state.decode(raw)
+            known.timer_at = NEVER
+            if now > time.time() * 1000 + _CLOCK_SLACK:
+                self._drained.inc()
+                cell.write(state.encode(known))
+                return
+            outcome = self._engine.wake(known, now)
+            sooner, after = _settle(known)
+        except Exception as error:  # noqa: BLE001 - as in process; what is remembered stays as it was
+            _log.error("a wake failed and is tried again in an hour: %s", type(error).__name__)
+            self._failed.inc()
+            timer.set(Timestamp(micros=(now + _RETRY) * 1000))
+            return
+        _write(cell, timer, sooner, raw, after)
         yield from self._reporter.report(outcome, now)
 
-    @staticmethod
-    def _write(cell: Any, timer: Any, known: PersonState, before: bytes | None) -> None:
-        """Write the state if it changed, and set the timer only when it must fire earlier than it is set to."""
-        if known.wake_at < known.timer_at:
-            known.timer_at = known.wake_at
-            timer.set(Timestamp(micros=known.wake_at * 1000))
-        if known.is_empty:
-            cell.clear()
-        elif (after := state.encode(known)) != before:
-            cell.write(after)
+
+def _settle(known: PersonState) -> tuple[int | None, bytes | None]:
+    """When the timer must fire, if that is earlier than it is set to; and the state as bytes, if any is left."""
+    sooner = known.wake_at if known.wake_at < known.timer_at else None
+    if sooner is not None:
+        known.timer_at = sooner
+    return sooner, None if known.is_empty else state.encode(known)
+
+
+def _write(cell: Any, timer: Any, sooner: int | None, before: bytes | None, after: bytes | None) -> None:
+    """Write the state if it changed. Nothing in here depends on what came in, so nothing in here fails for it."""
+    if sooner is not None:
+        timer.set(Timestamp(micros=sooner * 1000))
+    if after is None:
+        cell.clear()
+    elif after != before:
+        cell.write(after)
 
 
 __all__ = ["Decide", "Decision", "Reporter"]

@@ -12,6 +12,8 @@ Name = Literal[
     "handed_over",  # anonymous ids whose history went to the person that they joined
     "followed",  # events of such ids that came later and went to the person too: normal, a few
     "type_mismatches",  # a rule met a value of the wrong type: mend the rule or the sender
+    "crowded_out",  # entry keys forgotten, because one person had over 200 at a time: a robot, or no good entry_key
+    "failed_wakes",  # our fault: what falls due for a person could not be decided and is tried again in an hour
     "drained_timers",  # timers that fired before their time because the job was drained: update, do not drain
 ]
 

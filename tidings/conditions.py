@@ -9,6 +9,7 @@ import operator
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, ClassVar, Protocol, cast
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from tidings.errors import TidingsError
@@ -47,6 +48,10 @@ class TypeMismatchError(TidingsError):
     def __init__(self, path: str, expected: str, found: object) -> None:
         super().__init__(f"{path}: expected {expected}, found {type(found).__name__}")
         self.path = path
+
+
+UNREADABLE = (TypeMismatchError, msgspec.ValidationError)
+"""What reading an event for a rule may raise; see `Event.read` for the second."""
 
 
 class Condition(BaseModel):

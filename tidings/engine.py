@@ -17,7 +17,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from tidings import merging
-from tidings.conditions import TypeMismatchError
+from tidings.conditions import UNREADABLE
 from tidings.decisions import Decision
 from tidings.events import Event
 from tidings.kinds.base import KEYLESS, NEVER, START, STOP, Firing, Mark, Tracker
@@ -29,7 +29,7 @@ from tidings.turn import Turn
 
 
 class Fault(NamedTuple):
-    """One rule could not read one event: a value of the wrong type. The other rules were not disturbed."""
+    """A rule (or `*`) could not read an event: a value of the wrong type. The other rules were not disturbed."""
 
     rule_id: str
     event: Event
@@ -37,11 +37,19 @@ class Fault(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What came of a call."""
+    """What came of a call.
+
+    Attributes:
+        decisions: what was decided.
+        faults: what could not be read.
+        duplicates: so many events had been seen before.
+        crowded_out: so many entry keys were forgotten, because one person had too many at the same time.
+    """
 
     decisions: Sequence[Decision]
     faults: Sequence[Fault]
     duplicates: int
+    crowded_out: int = 0
 
 
 NOTHING = Outcome((), (), 0)
@@ -76,7 +84,10 @@ class Engine:
             if event.type == "identify" and book.traits:
                 state.learn(event, book.traits)
             if book.wants_time_zone and event.type in ("identify", "page"):
-                state.learn_time_zone(event)
+                try:
+                    state.learn_time_zone(event)
+                except UNREADABLE as error:
+                    faults.append(Fault("*", event, str(error)))
             if touched is not None:
                 changes, mismatches = book.segments.take(state, touched, event, now)
                 faults += [Fault(f"segment:{one.segment}", event, one.detail) for one in mismatches]
@@ -85,12 +96,13 @@ class Engine:
             for watch in watches:
                 try:
                     self._observe(turn, watch, event, at, now, faults)
-                except TypeMismatchError as error:
+                except UNREADABLE as error:
                     faults.append(Fault(watch.compiled.id, event, str(error)))
             turn.release_begun()
         state.wake_at = min(state.wake_at, state.forget_at(book.longest_cap))
-        decisions = turn.decisions
-        return Outcome(decisions, faults, duplicates) if decisions or faults or duplicates else NOTHING
+        if turn.decisions or faults or duplicates or turn.crowded_out:
+            return Outcome(turn.decisions, faults, duplicates, turn.crowded_out)
+        return NOTHING
 
     def wake(self, state: PersonState, now: int) -> Outcome:
         """Time has passed: return what is due by `now`, and forget what is over."""
@@ -149,7 +161,7 @@ class Engine:
         """One rule looks at one event that is received at `now`; what it cannot read is added to `faults`.
 
         Raises:
-            TypeMismatchError: the entry key is of a type that cannot be one; nothing was changed.
+            UNREADABLE: the entry key cannot be read, or is of a type that cannot be one; nothing was changed.
         """
         compiled, flags, checks = watch
         if checks:
@@ -198,6 +210,7 @@ class Engine:
                 return
             if len(trackers) >= _MOST_KEYS:
                 _make_room(trackers)
+                turn.crowded_out += 1
             tracker = trackers[key] = Tracker(marks=merging.endings_without_key(trackers))
         elif self._belongs_to_another(compiled, tracker):
             return
@@ -225,7 +238,7 @@ def _flags(watch: Watch, event: Event, faults: list[Fault]) -> int:
         try:
             if predicate(event):
                 flags |= flag
-        except TypeMismatchError as error:
+        except UNREADABLE as error:
             faults.append(Fault(watch.compiled.id, event, str(error)))
             readable = False
     return flags if readable else flags & STOP

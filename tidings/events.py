@@ -76,7 +76,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defa
         return millis(self.timestamp)
 
     def read(self, root: ObjectName) -> dict[str, Any]:
-        """`properties`, `traits` or `context`, decoded when somebody first asks, and then remembered."""
+        """`properties`, `traits` or `context`, decoded when somebody first asks, and then remembered.
+
+        Raises:
+            msgspec.ValidationError: a number in it is larger than any that Python knows, such as 1e999.
+        """
         decoded: dict[str, Any] | None = self.__dict__.get(root)
         if decoded is None:
             decoded = _object_decoder.decode(getattr(self, root))

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from tidings.conditions import Predicate, TypeMismatchError, compile_condition, paths_of
+from tidings.conditions import UNREADABLE, Predicate, TypeMismatchError, compile_condition, paths_of
 from tidings.counting import Standing, signature
 from tidings.durations import LONGEST
 from tidings.events import Event, instant
@@ -159,7 +159,7 @@ class SegmentBook:
         for counter in touch.counters:
             try:
                 counts = counter.test is None or counter.test(event)
-            except TypeMismatchError as error:
+            except UNREADABLE as error:
                 mismatches.append(Mismatch(counter.asked_by[0], str(error)))
                 continue
             if counts and event.at > now - counter.span:

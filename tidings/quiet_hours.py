@@ -4,7 +4,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from tidings.events import instant, millis
 
@@ -27,6 +27,12 @@ class QuietHours(BaseModel):
         if name != "user" and zone_of(name) is None:
             raise ValueError('must be "user" or the IANA name of a time zone, such as Europe/Oslo')
         return name
+
+    @model_validator(mode="after")
+    def _has_a_day(self) -> "QuietHours":
+        if self.start == self.end:
+            raise ValueError("start and end are the same, so the night would never end")
+        return self
 
     def end_of_night(self, now: int, person_zone: str | None) -> int | None:
         """When the night ends that `now` lies in, or None when it lies in none.

@@ -114,7 +114,7 @@ class Rule(BaseModel):
 
     @model_validator(mode="after")
     def _has_something_to_send(self) -> "Rule":
-        if (self.send is None) == (not any(step.send for step in self.steps)):
+        if (self.send is None) == (not self.steps) or (self.steps and not any(step.send for step in self.steps)):
             raise ValueError("needs either send, or steps with at least one send")
         if self.kind == "marketing" and any(one.to != "person" for one in self.sends):
             raise ValueError("mail to a role is about work, not marketing: say kind: transactional")

@@ -78,11 +78,14 @@ class PersonState(msgspec.Struct, array_like=True, gc=False):
         return self.standing is not None and leaf in self.standing.held
 
     def learn(self, event: Event, names: AbstractSet[str]) -> None:
-        """Take the traits of these names from an `identify`; a newer value is never replaced by an older one."""
+        """Take the traits of these names from an `identify`; a newer value is never replaced by an older one.
+
+        What cannot be written down, because it holds an integer of more than 64 bits, counts as nothing.
+        """
         traits = event.read("traits")
         for name in names & traits.keys():
             if event.at >= self.traits.get(name, (0, None))[0]:
-                self.traits[name] = (event.at, traits[name])
+                self.traits[name] = (event.at, traits[name] if _can_be_written(traits[name]) else None)
 
     def learn_time_zone(self, event: Event) -> None:
         """Take the time zone that a browser or an `identify` names."""
@@ -151,6 +154,14 @@ class UnreadableStateError(TidingsError):
 
 _decoder = msgspec.msgpack.Decoder(PersonState)
 _encoder = msgspec.msgpack.Encoder()
+
+
+def _can_be_written(value: object) -> bool:
+    try:
+        _encoder.encode(value)
+    except OverflowError:
+        return False
+    return True
 
 
 def encode(state: PersonState) -> bytes:

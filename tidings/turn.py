@@ -29,9 +29,10 @@ class Turn:
         state: of the person; changed in place.
         now: the receipt of an event, or a watermark, in milliseconds.
         decisions: what was decided so far.
+        crowded_out: so many entry keys were forgotten to make room for new ones.
     """
 
-    __slots__ = ("_begun", "_book", "decisions", "now", "state")
+    __slots__ = ("_begun", "_book", "crowded_out", "decisions", "now", "state")
 
     def __init__(self, book: RuleBook, state: PersonState, now: int) -> None:
         self._book = book
@@ -39,6 +40,7 @@ class Turn:
         self.state = state
         self.now = now
         self.decisions: list[Decision] = []
+        self.crowded_out = 0
 
     def begin(
         self,

@@ -1,5 +1,7 @@
 """The engine as a whole: several rules at once, faults that disturb nobody, cost that follows the index."""
 
+import msgspec
+
 from tests.people import a_rule, an_engine, an_event, ms
 from tidings.decisions import decode, encode, send_id
 from tidings.replay import replay
@@ -85,3 +87,16 @@ def test_a_send_id_depends_on_every_part_and_on_nothing_else():
 def test_anonymous_and_known_people_are_different_keys():
     assert an_event("X", "10:00").person == "u:ann"
     assert an_event("X", "10:00", anonymous_id="ann").person == "a:ann"
+
+
+def test_a_number_that_nobody_can_hold_is_a_fault_wherever_it_stands_and_the_other_rules_go_on():
+    by_price = a_rule(id="by-price", trigger={"performed": {"event": "V", "where": {"path": "properties.p", "gt": 1}}})
+    by_name = a_rule(id="by-name", trigger={"performed": {"event": "V"}}, entry_key="properties.p")
+    any_view = a_rule(id="any", trigger={"performed": {"event": "V"}}, quiet_hours={"start": "01:00", "end": "02:00"})
+    poison = msgspec.Raw(b'{"p": 1e999}')
+    view = msgspec.structs.replace(an_event("V", "10:00"), properties=poison)
+    page = msgspec.structs.replace(an_event("Home", "10:00", type="page"), context=poison)
+    segments = {"rich": {"performed": {"event": "V", "where": {"path": "properties.p", "gt": 1}}}}
+    outcome = replay(an_engine(by_price, by_name, any_view, segments=segments), "u:ann", [view, page], ms("12:00"))
+    assert [one.rule_id for one in outcome.decisions] == ["any"]
+    assert sorted(one.rule_id for one in outcome.faults) == ["*", "by-name", "by-price", "segment:rich"]

@@ -192,3 +192,29 @@ def test_when_nothing_more_can_happen_nothing_is_kept(re_entry):
     while state.wake_at <= ms("+5d 00:00"):
         engine.wake(state, state.wake_at)
     assert state.is_empty
+
+
+def test_a_visitor_who_reads_page_after_page_after_the_end_revives_nothing():
+    """Of two hundred events that end an episode, the oldest are forgotten together with what they ended."""
+    rule = a_rule(trigger={"not_performed": {"after": "Form Started", "none_of": [{"page": "*"}], "within": "15m"}})
+    pages = [an_event("Home", f"10:{1 + number // 60:02}:{number % 60:02}", type="page") for number in range(200)]
+    assert fired([an_event("Form Started", "10:00"), *pages], rule) == []
+
+
+def test_a_rule_that_was_of_another_kind_before_an_edit_fires_for_nothing_that_it_finds():
+    engine, state = (
+        an_engine(a_rule(trigger={"performed": {"event": "View", "times": 3, "within": "1h"}})),
+        PersonState("u:ann"),
+    )
+    engine.feed(state, [an_event("View", "10:00")], ms("10:00"))
+    edited = an_engine(a_rule(trigger={"not_performed": {"after": "View", "none_of": ["Order"], "within": "15m"}}))
+    while state.wake_at <= ms("+5d 00:00"):
+        assert edited.wake(state, state.wake_at).decisions == ()
+    assert state.is_empty
+
+
+def test_the_properties_of_no_more_events_are_kept_than_a_mail_can_show():
+    engine, state = an_engine(CART), PersonState("u:ann")
+    for second in range(50):
+        engine.feed(state, [added(f"10:00:{second:02}")], ms(f"10:00:{second:02}"))
+    assert sum(mark.kept is not None for mark in state.trackers["a-rule"]["c1"].marks) == 10

@@ -163,3 +163,27 @@ def test_when_nothing_more_can_happen_nothing_is_kept():
     while state.wake_at <= ms("+4d 00:00"):
         engine.wake(state, state.wake_at)
     assert state.is_empty
+
+
+def test_who_ends_counts_all_the_time_is_not_remembered_for_it():
+    rule = a_rule(trigger={"performed": {"event": "View", "times": 3, "within": "7d"}}, exit_on=[{"page": "*"}])
+    engine, state, decisions = an_engine(rule), PersonState("u:ann"), []
+    for second in range(1000):
+        clock = f"10:{second // 60:02}:{second % 60:02}"
+        engine.feed(state, [an_event("Home", clock, type="page")], ms(clock))
+    assert len(state.trackers["a-rule"][""].marks) < 120
+    for clock in ("11:00", "11:01", "11:02"):
+        decisions += engine.feed(state, [an_event("View", clock)], ms(clock)).decisions
+    assert [f"{one.due_at:%H:%M}" for one in decisions] == ["11:02"]
+
+
+def test_a_robot_with_a_new_product_every_second_crowds_out_what_is_oldest_and_that_is_counted():
+    rule = a_rule(
+        trigger={"performed": {"event": "View", "times": 3, "within": "1h", "by": "properties.product"}},
+    )
+    engine, state, crowded_out = an_engine(rule), PersonState("u:ann"), 0
+    for number in range(500):
+        event = an_event("View", "10:00", properties={"product": f"p{number}"})
+        crowded_out += engine.feed(state, [event], ms("10:00")).crowded_out
+    assert len(state.trackers["a-rule"]) == 200
+    assert crowded_out == 300

@@ -79,6 +79,16 @@ def test_a_condition_at_fault_is_named_by_its_path(where, path):
     assert path in faults(a_rule(trigger={"performed": {"event": "A", "where": where}}))
 
 
+def test_send_and_steps_are_two_ways_to_say_the_same_and_only_one_may_be_used():
+    for steps in ([{"wait": "2h"}], [{"send": "welcome"}]):
+        assert "either send, or steps" in faults({**a_rule(trigger=PERFORMED), "steps": steps})[""][0]
+
+
+def test_a_night_that_ends_when_it_begins_is_refused():
+    night = {"start": "22:00", "end": "22:00"}
+    assert "would never end" in faults(a_rule(trigger=PERFORMED, quiet_hours=night))["quiet_hours"][0]
+
+
 def test_a_selector_names_exactly_one_thing():
     both = {"performed": {"event": "A", "page": "B"}}
     assert "exactly one of" in faults(a_rule(trigger=both))["trigger.performed"][0]

@@ -14,10 +14,11 @@ from apache_beam.utils.timestamp import Timestamp
 
 from pipeline import graph
 from pipeline.options import PipelineSettings, RulesSettings
-from tests.people import a_rule, an_event, ms
-from tidings import events
+from tests.people import a_rule, an_event, at, ms
+from tidings import events, identity
 from tidings.adapters.sqlite_store import SqliteStore
 from tidings.events import instant, millis
+from tidings.identity import Handover
 
 EXPENSIVE = a_rule(
     id="expensive", trigger={"performed": {"event": "V", "where": {"path": "properties.price", "gt": 100}}}
@@ -33,8 +34,8 @@ def settings(tmp_path):
     return PipelineSettings(rules=RulesSettings(store=f"sqlite:{tmp_path}/store.db"))
 
 
-def element(data, received):
-    message = PubsubMessage(data, {"schema": events.SCHEMA})
+def element(data, received, schema=events.SCHEMA):
+    message = PubsubMessage(data, {"schema": schema})
     return TimestampedValue(message, Timestamp(micros=received * 1000))
 
 
@@ -48,13 +49,28 @@ def run(settings, stream, expected_rules, expected_reasons):
 
 
 def test_poison_becomes_a_dead_letter_and_its_neighbours_pass(settings):
-    """A number beyond all bounds inside raw properties is found only when a rule looks, inside the stateful step."""
+    """What another id hands over is looked into only inside the stateful step."""
     good = events.encode(an_event("V", "10:00", properties={"price": 120}))
-    poison = events.encode(an_event("V", "10:00", properties={"price": "@"})).replace(b'"@"', b"1e999")
+    handover = Handover(
+        message_id="h", type="alias", user_id="ann", previous_id="x", timestamp=at("10:00"), received_at=at("10:00"),
+        state=b"of a version that nobody knows",
+    )  # fmt: skip
+    poison, about = identity.message(handover)
     texts = events.encode(an_event("V", "10:00", properties={"price": "120"}))
     now = ms("10:00")
-    stream = Stream().add_elements([element(poison, now), element(texts, now), element(good, now)])
+    stream = Stream().add_elements([element(poison, now, about["schema"]), element(texts, now), element(good, now)])
     run(settings, stream.advance_watermark_to_infinity(), ["expensive"], ["engine_failed", "type_mismatch"])
+
+
+def test_a_number_beyond_all_bounds_is_set_aside_and_a_trait_that_no_state_can_hold_counts_as_nothing(settings):
+    """JSON knows no largest number, but Python and MessagePack do; that may not stop the step."""
+    store = SqliteStore(settings.rules.store.removeprefix("sqlite:"))
+    store.put_rule("rich", {**EXPENSIVE, "id": "rich", "audience": {"path": "traits.balance", "gt": 1}})
+    infinite = events.encode(an_event("V", "10:00", properties={"price": "@"})).replace(b'"@"', b"1e999")
+    huge = events.encode(an_event("", "09:00", type="identify", traits={"balance": "@"})).replace(b'"@"', b"9" * 40)
+    now = ms("10:00")
+    stream = Stream().add_elements([element(huge, now), element(infinite, now)])
+    run(settings, stream.advance_watermark_to_infinity(), [], ["type_mismatch", "type_mismatch"])
 
 
 def test_a_drain_does_not_send_what_is_not_due(settings):

@@ -10,6 +10,7 @@ more, because what ends it often comes in the same batch.
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec.structs import replace
 from pydantic import BaseModel, ConfigDict, Field
 
 from tidings.durations import Duration
@@ -17,7 +18,11 @@ from tidings.kinds.base import COMPANY, LATENESS, NEVER, RESET, START, STOP, Fir
 from tidings.selectors import Selector
 
 _MOST_MARKS = 100
-"""An episode that is reset for ever must not grow for ever: past this many, the oldest resets are forgotten."""
+"""An episode that is reset for ever must not grow for ever: past this many, what is over is forgotten, and then the
+oldest resets."""
+
+_MOST_KEPT = 10
+"""Of so many of the latest events the properties are kept, because a template is given no more."""
 
 
 class NotPerformedDocument(BaseModel):
@@ -83,7 +88,7 @@ class NotPerformed:
             if episode and mark.at > deadline:
                 if watermark <= deadline:
                     break
-                firings.append(self._fire(tracker, episode, deadline))
+                firings += self._fire(tracker, episode, deadline)
                 episode = []
             if mark.flags & STOP:
                 episode = []
@@ -96,16 +101,21 @@ class NotPerformed:
             if not episode:
                 over = place + 1
         if episode and watermark > deadline:
-            firings.append(self._fire(tracker, episode, deadline))
+            firings += self._fire(tracker, episode, deadline)
             episode, over = [], len(tracker.marks)
+        for mark in episode[:-_MOST_KEPT]:
+            if mark.kept is not None:
+                tracker.marks[tracker.marks.index(mark)] = replace(mark, kept=None)
         self._forget(tracker, over, watermark - LATENESS - 1)
         tracker.running = bool(episode)
         tracker.wake_at = deadline + 1 if episode else self._forget_at(tracker)
         return firings
 
-    def _fire(self, tracker: Tracker, episode: list[Mark], deadline: int) -> Firing:
+    def _fire(self, tracker: Tracker, episode: list[Mark], deadline: int) -> list[Firing]:
         tracker.fired_at = tracker.settled = deadline
-        return Firing(deadline, episode)
+        if not any(mark.kept for mark in episode):  # the rule was of another kind then: nobody has waited
+            return []
+        return [Firing(deadline, episode)]
 
     def _may_enter(self, tracker: Tracker, at: int) -> bool:
         if tracker.fired_at is None:
@@ -118,7 +128,8 @@ class NotPerformed:
         The others stay: a cart event that arrives after its order, but happened before it, must find the order here.
         """
         limit = max(horizon, tracker.settled)
-        tracker.forget(sum(mark.at <= limit for mark in tracker.marks[:over]))
+        forgotten = sum(mark.at <= limit for mark in tracker.marks[:over])
+        tracker.forget(max(forgotten, min(over, len(tracker.marks) - _MOST_MARKS)))
         while len(tracker.marks) > _MOST_MARKS:
             del tracker.marks[1]
         if not tracker.marks and not self._must_remember_firing(tracker, horizon):

@@ -33,8 +33,12 @@ class PerformedDocument(Selector):
         return self
 
 
+_MANY = 100
+"""More marks than this, beside those that are counted, can only be there because of events that end a count."""
+
+
 class Performed:
-    """The compiled form. Before it fires a tracker holds at most 2 (times - 1) marks, because any more would fire."""
+    """The compiled form. Without `exit_on` a tracker that has not fired holds 2 (times - 1) marks at most."""
 
     keeps = 0
     ended_by = STOP
@@ -46,6 +50,7 @@ class Performed:
         self._within = max(1, int((document.within or 0) / scale)) if document.within else NEVER
         self._re_entry = re_entry
         self._span = self._within if document.within else 0
+        self._most_marks = _MANY + 4 * self._times
         self.stateless = document.times == 1 and re_entry == ReEntry()
 
     def watches(self) -> list[tuple[Watchable, int]]:
@@ -63,6 +68,8 @@ class Performed:
             if tracker.marks[0] is mark:
                 tracker.wake_at = tidy_at(mark.at + self._span)
             return ()
+        if len(tracker.marks) > self._most_marks:
+            self._forget_ended(tracker)
         groups = self._groups(tracker)
         tracker.wake_at = tidy_at(tracker.marks[0].at + self._span)
         if len(groups) <= tracker.emitted:
@@ -106,6 +113,14 @@ class Performed:
             tracker.fired_at = group[-1].at
             tracker.emitted = max(0, tracker.emitted - 1)
             tracker.forget(tracker.marks.index(group[-1]) + 1)
+
+    def _forget_ended(self, tracker: Tracker) -> None:
+        """Of the older half, forget what an ending event has made meaningless: who ends things all the time."""
+        half = tracker.marks[: len(tracker.marks) // 2]
+        last_stop = max((place for place, mark in enumerate(half) if mark.flags & STOP), default=-1)
+        if last_stop >= 0:
+            self._settle(tracker, half[last_stop].at)
+            tracker.forget(sum(mark.at <= half[last_stop].at for mark in tracker.marks))
 
     def _groups(self, tracker: Tracker) -> list[list[Mark]]:
         """The firings that lie in the timeline: the earliest window that is full, then the next after it, ..."""
