@@ -71,12 +71,33 @@ def test_a_count_needs_a_window():
         ({"path": "properties.price"}, "trigger.performed.where"),
         ({"path": "properties.price", "gt": "many"}, "trigger.performed.where.gt"),
         ({"path": "properties.price", "above": 3}, "trigger.performed.where.above"),
-        ({"all": [{"path": "properties.a", "gt": 1}], "any": []}, "trigger.performed.where"),
+        ({"all": [{"path": "properties.a", "gt": 1}], "segment": "b"}, "trigger.performed.where"),
         ([{"path": "properties.a", "exists": True}, {"path": "b", "lt": 2}], "trigger.performed.where.all[1].path"),
     ],
 )
 def test_a_condition_at_fault_is_named_by_its_path(where, path):
     assert path in faults(a_rule(trigger={"performed": {"event": "A", "where": where}}))
+
+
+@pytest.mark.parametrize(
+    ("where", "path", "reason"),
+    [
+        ({"any": None}, "any", "is left empty"),
+        ({"not": {"all": None}}, "not.all", "is left empty"),
+        ({"all": []}, "all", "List should have at least 1 item after validation, not 0"),
+        ([], "all", "List should have at least 1 item after validation, not 0"),
+    ],
+)
+def test_a_condition_that_is_left_empty_is_named_by_its_path(where, path, reason):
+    """`any:` with nothing behind it is null in YAML."""
+    found = faults(a_rule(trigger={"performed": {"event": "A", "where": where}}))
+    assert found[f"trigger.performed.where.{path}"][0] == reason
+
+
+@pytest.mark.parametrize("field", ["any", "all", "not", "segment", "path"])
+def test_an_audience_that_is_left_empty_is_refused(field):
+    found = faults(a_rule(trigger=PERFORMED, audience={field: None}))
+    assert found == {f"audience.{field}": ("is left empty", None)}
 
 
 def test_a_selector_names_exactly_one_thing():
