@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: run test check format bench clean help
+.PHONY: run test coverage check format bench clean help
 
 help:           ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -22,6 +22,9 @@ run: $(STAMP)   ## start everything on this machine; more with ARGS="--once", AR
 
 test: $(STAMP) check   ## every check and every test
 	@$(BIN)/python -m pytest $(ARGS)
+
+coverage: $(STAMP) ## every test, and the lines and branches that none of them runs
+	@$(BIN)/python -m pytest $(ARGS) --cov
 
 check: $(STAMP) ## style, types and the dependency arrows
 	@$(BIN)/ruff check .

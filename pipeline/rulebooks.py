@@ -18,11 +18,13 @@ from tidings import segments
 from tidings.adapters.stores import open_store
 from tidings.documents import parse_folder
 from tidings.engine import Engine
-from tidings.errors import StoreError
+from tidings.errors import InvalidRuleError, StoreError
 from tidings.rule_source import RuleSource
 from tidings.rulebook import RuleBook
 from tidings.rules import load
 from tidings.store import Store
+
+log = logging.getLogger(__name__)
 
 _lock = threading.Lock()
 _workers: "dict[RulesSettings, _Worker]" = {}
@@ -34,6 +36,9 @@ class _Worker:
 
     A thread, because an edit is to be checked and reported on even when no event comes by.
 
+    Attributes:
+        fault: what has ended the thread, if anything has: rules that nobody renews any more must not run on in silence.
+
     Raises:
         StoreError: the store cannot be reached, so there are no rules yet.
     """
@@ -44,28 +49,40 @@ class _Worker:
         self._refresh_seconds = settings.refresh_seconds
         self._book = self._source.refresh(datetime.now(UTC))
         self.engine = Engine(self._book)
+        self.fault: Exception | None = None
         threading.Thread(target=self._watch, name="rules", daemon=True).start()
 
     def _watch(self) -> None:
-        while True:
+        while self.fault is None:
             time.sleep(self._refresh_seconds)
             try:
-                book = self._source.refresh(datetime.now(UTC))
-            except StoreError as error:
-                logging.getLogger(__name__).warning("rules stay as they were, the store is away: %s", error)
-                continue
-            if book is not self._book:
-                self._book, self.engine = book, Engine(book)
+                self._look()
+            except (StoreError, InvalidRuleError) as error:
+                log.error("rules stay as they were: %s", error)
+            except Exception as error:  # noqa: BLE001 - nothing is swallowed: the next bundle raises it
+                self.fault = error
+
+    def _look(self) -> None:
+        book = self._source.refresh(datetime.now(UTC))
+        if book is not self._book:
+            self._book, self.engine = book, Engine(book)
 
 
 def _worker(settings: RulesSettings) -> _Worker:
+    """The worker of this setting; a new one after a fault was raised, because the cause may have been mended."""
+    if settings in _workers and (fault := _workers[settings].fault) is not None:
+        del _workers[settings]
+        raise fault
     if settings not in _workers:
         _workers[settings] = _patiently(_Worker)(settings)
     return _workers[settings]
 
 
 def engine(settings: RulesSettings) -> Engine:
-    """The engine with the rules as they are now; one immutable book, to be kept for a whole bundle."""
+    """The engine with the rules as they are now; one immutable book, to be kept for a whole bundle.
+
+    What has ended the search for edits, if it was no fault with a name, is raised here, once.
+    """
     with _lock:
         return _worker(settings).engine
 

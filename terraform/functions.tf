@@ -119,3 +119,13 @@ resource "google_cloud_run_v2_service_iam_member" "invoker" {
   role     = "roles/run.invoker"
   member   = each.value.invoker
 }
+
+# Requests are logged with their address, and that of an unsubscribe page is all that it takes to unsubscribe somebody, for
+# ever. What went wrong is in the function's own lines, how often in the metrics. Of a project the sink `_Default` obeys this;
+# other sinks need an exclusion of their own. https://cloud.google.com/logging/docs/routing/overview#exclusions
+resource "google_logging_project_exclusion" "unsubscribe_links" {
+  project     = local.project
+  name        = "tidings-unsubscribe-links"
+  description = "Requests to the pages behind unsubscribe links: their addresses are signed tokens."
+  filter      = "(resource.type = \"cloud_run_revision\" AND resource.labels.service_name = \"${google_cloudfunctions2_function.this["engage"].name}\" AND log_id(\"run.googleapis.com/requests\")) OR httpRequest.requestUrl : \"${local.public_url}/u/\""
+}

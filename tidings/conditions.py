@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Annotated, Any, ClassVar, Protocol, cast
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationInfo, field_validator, model_validator
 
 from tidings.errors import TidingsError
 from tidings.events import ObjectName
@@ -60,6 +60,8 @@ class Condition(BaseModel):
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
     alone: ClassVar[tuple[str, ...]] = ("segment", "all", "any", "not")
     """The fields that say everything by themselves."""
+    may_be_null: ClassVar[tuple[str, ...]] = ("equals", "not_equals")
+    """The fields to which null is a value."""
 
     path: Path | None = None
     equals: JsonValue = None
@@ -72,9 +74,17 @@ class Condition(BaseModel):
     lt: float | None = None
     lte: float | None = None
     segment: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="Is in this segment.")
-    all_: "list[Condition] | None" = Field(default=None, alias="all")
-    any_: "list[Condition] | None" = Field(default=None, alias="any")
+    all_: "list[Condition] | None" = Field(default=None, alias="all", min_length=1)
+    any_: "list[Condition] | None" = Field(default=None, alias="any", min_length=1)
     not_: "Condition | None" = Field(default=None, alias="not")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_not_left_empty(cls, value: Any, info: ValidationInfo) -> Any:
+        """A name with nothing behind it is null in YAML, and would say nothing where its author meant something."""
+        if value is None and info.field_name not in cls.may_be_null:
+            raise ValueError("is left empty")
+        return value
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> "Condition":

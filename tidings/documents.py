@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.resources.abc import Traversable
 from typing import Any, TypeVar
 
@@ -80,6 +81,24 @@ def read(model: type[_Document], document: object, stored_as: str | None, what: 
     if stored_as is None or fields["id"] == stored_as:
         return found, []
     return found, [fault("id", fields["id"], f"must be {stored_as!r}, the name under which it is stored")]
+
+
+_CANNOT_BE_COMPILED = (ArithmeticError, AssertionError, LookupError, RecursionError, TypeError, ValueError)
+"""What a document does to the code that compiles it, when its model has let too much through."""
+
+
+@contextmanager
+def compiling(name: str, what: str, path: str = "") -> Iterator[None]:
+    """What goes wrong in here is the fault of the document of this name: compiling is a part of checking.
+
+    Raises:
+        InvalidRuleError: it cannot be compiled.
+    """
+    try:
+        yield
+    except _CANNOT_BE_COMPILED as error:
+        reason = f"cannot be compiled: {str(error) or type(error).__name__}"
+        raise InvalidRuleError(name, [fault(path, None, reason)], what) from None
 
 
 def fault(path: str, value: Any, reason: str) -> Fault:

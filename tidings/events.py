@@ -132,7 +132,7 @@ def decode(data: bytes) -> Event:
         data.decode()  # the decoder does not look into what stays raw
         event = _decoder.decode(data)
     except msgspec.ValidationError as error:
-        raise InvalidEventError("not_an_event", str(error)) from None
+        raise InvalidEventError("not_an_event", _explain(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidEventError("unreadable", f"not JSON: {type(error).__name__}") from None
     if not (event.user_id or event.anonymous_id):
@@ -143,6 +143,14 @@ def decode(data: bytes) -> Event:
         if raw is not _NOTHING and memoryview(raw)[0] != _BRACE:
             raise InvalidEventError("not_an_object", "properties, traits and context must be JSON objects")
     return event
+
+
+def _explain(error: msgspec.ValidationError) -> str:
+    """Where, and what was expected. Where only some values will do, msgspec quotes the one at fault: not here."""
+    what, at, path = str(error).rpartition(" - at ")
+    if what.startswith("Invalid enum value"):
+        return f"Expected one of {', '.join(EVENT_TYPES)}{at}{path}"
+    return str(error)
 
 
 def encode(event: Event) -> bytes:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from typing import Any, TypeVar
 
 import msgspec
@@ -10,6 +11,9 @@ from tidings.errors import InvalidEventError
 
 DEPTH = 100
 """How deeply objects and arrays may nest. Deeper ones would end in a RecursionError in some reader further on."""
+
+_MARKS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
+"""What tells how deep a value nests: brackets, and texts, in which a bracket is only a character."""
 
 T = TypeVar("T")
 _anything = msgspec.json.Decoder()
@@ -44,6 +48,31 @@ def decode(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
         raise InvalidEventError("wrong_shape", str(error)) from None
     except ValueError as error:
         raise InvalidEventError("unreadable", f"not JSON: {error}") from None
+
+
+def set_aside(data: bytes, level: int) -> tuple[bytes, dict[bytes, bytes]]:
+    """Take out what stands in so many brackets and nests too deep for any reader, so that the rest can be read.
+
+    Goes by brackets alone, and never down into them. Returns the rest, with a text in the place of each value that was
+    taken out, and what each of these texts stands for.
+    """
+    rest: list[bytes] = []
+    aside: dict[bytes, bytes] = {}
+    depth = deepest = begin = end = 0
+    for mark in _MARKS.finditer(data):
+        if mark[0] in (b"[", b"{"):
+            if depth == level:
+                begin, deepest = mark.start(), 0
+            depth += 1
+            deepest = max(deepest, depth - level)
+        elif mark[0] in (b"]", b"}"):
+            depth -= 1
+            if depth == level and deepest > DEPTH:
+                stand_in = b'"too deep: %d"' % len(aside)
+                rest += [data[end:begin], stand_in]
+                end = mark.end()
+                aside[stand_in] = data[begin:end]
+    return b"".join([*rest, data[end:]]), aside
 
 
 def _too_deep() -> InvalidEventError:

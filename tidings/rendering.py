@@ -7,10 +7,11 @@ stops `'%1000000000d' % 1` from eating the machine: whatever marketers may edit 
 with limits on memory and time, and not by this module.
 """
 
+import linecache
 import re
 import traceback
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Iterable, Mapping
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ from inscriptis import get_text
 from inscriptis.css_profiles import CSS_PROFILES
 from inscriptis.model.config import ParserConfig
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import missing
 
 from tidings.errors import TemplateError
 
@@ -43,6 +45,27 @@ _AUTHOR_FAULTS = (
 """What an expression can do wrong with the facts that it is given."""
 
 _TEXT = ParserConfig(display_links=True, css=CSS_PROFILES["strict"])
+
+
+class _UndefinedNameError(jinja2.UndefinedError):
+    """Jinja's error, and the name that is undefined, which its message quotes."""
+
+    def __init__(self, message: str, name: object) -> None:
+        super().__init__(message)
+        self.name = name
+
+
+class _Undefined(jinja2.StrictUndefined):
+    """Jinja's own, which remembers its name: `{{ greetings[person.traits.email] }}` makes a name of the facts."""
+
+    __slots__ = ()
+
+    def __init__(
+        self, hint: str | None = None, obj: Any = missing, name: Any = None, exc: Any = jinja2.UndefinedError
+    ) -> None:
+        if name is not None and exc is jinja2.UndefinedError:
+            exc = partial(_UndefinedNameError, name=name)
+        super().__init__(hint, obj, name, exc)
 
 
 class Rendered(msgspec.Struct, frozen=True):
@@ -105,7 +128,7 @@ def _environment(folder: str) -> jinja2.Environment:
     loader = jinja2.FileSystemLoader(folder) if folder else jinja2.PackageLoader("templates", "")
     environment = ImmutableSandboxedEnvironment(
         loader=loader,
-        undefined=jinja2.StrictUndefined,
+        undefined=_Undefined,
         autoescape=jinja2.select_autoescape(["html"], default=False),
         trim_blocks=True,
         lstrip_blocks=True,
@@ -150,14 +173,25 @@ def _squeeze(text: str) -> str:
 
 
 def _explain(error: BaseException, template: str) -> str:
-    """Where it went wrong and, when Jinja says so without quoting facts, what."""
-    if isinstance(error, jinja2.TemplateNotFound):
-        return f"{template}: there is no {error.name}"
+    """Where it went wrong and, as far as that can be said in the author's own words, what."""
     if isinstance(error, jinja2.TemplateSyntaxError):
         return f"{error.name}, line {error.lineno}: {error.message}"
     frames = [
         frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith((".html", ".txt"))
     ]
     where = f"{'/'.join(Path(frames[-1].filename).parts[-2:])}, line {frames[-1].lineno}" if frames else template
-    what = error.message if isinstance(error, jinja2.UndefinedError) else type(error).__name__
+    what = type(error).__name__
+    if isinstance(error, jinja2.TemplateNotFound):
+        known = not frames or _is_written(error.name, frames)  # no frames: it is the message itself
+        what = f"there is no {error.name if known else 'template of a name that the facts have made'}"
+    elif isinstance(error, _UndefinedNameError) and not _is_written(error.name, frames):
+        what = "a name that the facts have made is undefined"
+    elif isinstance(error, jinja2.UndefinedError):
+        what = str(error.message)
     return f"{where}: {what}"
+
+
+def _is_written(name: object, frames: Iterable[traceback.FrameSummary]) -> bool:
+    """Whether a name stands in one of the templates. Any other was made of the facts, and may be an address."""
+    sources = "".join(line for frame in frames for line in linecache.getlines(frame.filename))
+    return re.search(rf"(?<!\w){re.escape(str(name))}(?!\w)", sources) is not None

@@ -3,12 +3,11 @@
 import json
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any, TypeVar
 
 from tidings import segments
 from tidings.errors import InvalidRuleError
-from tidings.rulebook import RuleBook
+from tidings.rulebook import RuleBook, compile_rule
 from tidings.rules import Rule, load
 from tidings.segments import Segment
 from tidings.store import RuleRecord, Store
@@ -81,7 +80,7 @@ class RuleSource:
     def _check(self, record: RuleRecord, now: datetime) -> Rule | None:
         """The rule to run: the document as it is, or the last good version of it, or none."""
         try:
-            rule = load(record.document, record.rule_id, self._templates, self._segments)
+            rule = self._read(record.document, record.rule_id, self._templates)
         except InvalidRuleError as error:
             last_good = self._once_good(record.rule_id, record.last_good)
             live = last_good.version if last_good else None
@@ -107,8 +106,14 @@ class RuleSource:
         self._superseded += [rule for rule in rules if rule is not None]
         return history
 
+    def _read(self, document: dict[str, Any], rule_id: str, templates: Collection[str] | None = None) -> Rule:
+        """The rule, once it is certain that a book can be made of it. A draft too: it is to go live some day."""
+        rule = load(document, rule_id, templates, self._segments)
+        compile_rule(rule, self._time_scale)
+        return rule
+
     def _once_good(self, rule_id: str, document: dict[str, Any] | None) -> Rule | None:
-        return _once_good(partial(load, segments=self._segments), document, rule_id)
+        return _once_good(self._read, document, rule_id)
 
 
 def _once_good(read: Callable[[dict[str, Any], str], _T], document: dict[str, Any] | None, name: str) -> _T | None:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from tidings import documents
 from tidings.conditions import MISSING, Predicate, TypeMismatchError, compile_condition, getter, paths_of
 from tidings.decisions import Outcome
 from tidings.errors import InvalidRuleError
@@ -104,7 +105,7 @@ class RuleBook:
         segments: settled, see `segments.settle`.
 
     Raises:
-        InvalidRuleError: a rule names a segment that is not among them.
+        InvalidRuleError: a rule names a segment that is not among them, or cannot be compiled.
     """
 
     def __init__(
@@ -116,7 +117,7 @@ class RuleBook:
     ) -> None:
         self.segments = SegmentBook(segments, time_scale)
         self.rules: dict[str, CompiledRule] = {
-            rule.id: _compile(rule, time_scale) for rule in rules if rule.status != "draft"
+            rule.id: compile_rule(rule, time_scale) for rule in rules if rule.status != "draft"
         }
         self._earlier: dict[tuple[str, str], CompiledRule] = {}
         for rule in superseded:
@@ -124,7 +125,7 @@ class RuleBook:
             if current is not None and current.version != rule.version:
                 # Whether it is live or paused now is said by the rule of today.
                 as_of_today = rule.model_copy(update={"status": current.rule.status})
-                self._earlier[rule.id, rule.version] = _compile(as_of_today, time_scale, superseded=True)
+                self._earlier[rule.id, rule.version] = compile_rule(as_of_today, time_scale, superseded=True)
         everything = [*self._earlier.values(), *self.rules.values()]  # what has begun hears of an event first
         for one in everything:
             if faults := unknown_segments(one.rule, self.segments.names):
@@ -162,7 +163,20 @@ def _traits_of(rule: Rule) -> list[str]:
     return list(paths_of(rule.audience)) if rule.audience else []
 
 
-def _compile(rule: Rule, scale: float, *, superseded: bool = False) -> CompiledRule:
+def compile_rule(rule: Rule, scale: float = 1.0, *, superseded: bool = False) -> CompiledRule:
+    """One rule, ready to run, and everything that it watches as well.
+
+    Raises:
+        InvalidRuleError: its document is valid, and cannot be compiled all the same.
+    """
+    with documents.compiling(rule.id, "rule"):
+        compiled = _compile(rule, scale, superseded)
+        for watchable, _ in compiled.watched:
+            watchable.predicate()
+    return compiled
+
+
+def _compile(rule: Rule, scale: float, superseded: bool) -> CompiledRule:
     name, document = rule.trigger.chosen  # type: ignore[attr-defined]
     re_entry = ReEntry(once=rule.re_entry == "once")
     if isinstance(rule.re_entry, Pause):

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Protocol, cast
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from tidings import documents
-from tidings.conditions import Condition, Predicate, paths_of, segments_of
+from tidings.conditions import Condition, Predicate, compile_condition, paths_of, segments_of
 from tidings.counting import signature
 from tidings.documents import Fault, fault
 from tidings.durations import Duration
@@ -51,8 +51,8 @@ class Where(Condition):
     alone: ClassVar[tuple[str, ...]] = ("performed", *Condition.alone)
 
     performed: Performed | None = None
-    all_: "list[Where] | None" = Field(default=None, alias="all")  # type: ignore[assignment]
-    any_: "list[Where] | None" = Field(default=None, alias="any")  # type: ignore[assignment]
+    all_: "list[Where] | None" = Field(default=None, alias="all", min_length=1)  # type: ignore[assignment]
+    any_: "list[Where] | None" = Field(default=None, alias="any", min_length=1)  # type: ignore[assignment]
     not_: "Where | None" = Field(default=None, alias="not")
 
     def own_test(self) -> Predicate | None:
@@ -113,6 +113,11 @@ def load(document: object, segment_id: str | None = None) -> Segment:
     segment, faults = documents.read(Segment, document, segment_id, "segment")
     if faults:
         raise InvalidRuleError(segment_id or segment.id, faults, "segment")
+    with documents.compiling(segment.id, "segment", "where"):
+        for leaf in segment.leaves:
+            leaf.predicate()
+        compile_condition(segment.where)
+        _ = segment.version
     return segment
 
 

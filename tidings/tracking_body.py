@@ -19,6 +19,10 @@ SHARED_BYTES = 4 * 1024
 """What a batch may say once for all of its events: it is copied into each, and 2,500 copies must stay harmless."""
 
 
+_ITEM_LEVEL = 2
+"""An item of a batch stands in two brackets: those of the body, and those of `batch`."""
+
+
 class Body(msgspec.Struct, frozen=True, kw_only=True):
     """An opened body. The items are still encoded, so that one bad item does not spoil the others.
 
@@ -63,7 +67,7 @@ def open_body(data: bytes, call: str) -> Body:
     if call:
         item = as_object(lenient_json.read(data), "the body")
         return Body(items=[data], call=call, write_key=_key(item.get("writeKey")))
-    batch = lenient_json.decode(data, _batch)
+    batch = _open_batch(data)
     if not batch.batch:
         raise InvalidEventError("empty_batch", "batch holds no event")
     if len(batch.batch) > BATCH_EVENTS:
@@ -78,6 +82,21 @@ def open_body(data: bytes, call: str) -> Body:
         context=as_optional_object(lenient_json.read(context), "context"),
         integrations=as_optional_object(lenient_json.read(integrations), "integrations"),
     )
+
+
+def _open_batch(data: bytes) -> _Batch:
+    """The batch; an item that nests too deep for any reader is handed on as it is, and costs nobody but itself."""
+    try:
+        return lenient_json.decode(data, _batch)
+    except InvalidEventError as fault:
+        if fault.reason != "too_deep":
+            raise
+        rest, aside = lenient_json.set_aside(data, _ITEM_LEVEL)
+        batch = lenient_json.decode(rest, _batch)
+        batch.batch = [msgspec.Raw(aside.pop(bytes(item), bytes(item))) for item in batch.batch]
+        if aside:
+            raise  # it was no item, but a part of what is said for all of them
+        return batch
 
 
 def as_object(value: object, name: str) -> dict[str, Any]:

@@ -4,12 +4,15 @@ import socket
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from google.cloud import firestore
 
 from tests.adapters.lossy_wire import LossyWire
+from tests.adapters.scripted_firestore import ScriptedFirestore
 from tests.contracts.samples import NOON, a_decision, at
 from tidings.adapters.firestore_store import KEPT, FirestoreStore
 from tidings.errors import InvalidRuleError, StoreError
@@ -186,6 +189,28 @@ class TestFailingNetwork:
         """Google's client on its own would try for a minute, or five."""
         with pytest.raises(StoreError):
             call(unreachable)
+
+    @pytest.mark.parametrize("refusal", ["PERMISSION_DENIED", "UNAUTHENTICATED", "INVALID_ARGUMENT"])
+    @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+    def test_a_refusal_is_a_store_error_that_quotes_nothing(
+        self, monkeypatch: pytest.MonkeyPatch, refusal: str, call: Callable[[Store], Any]
+    ) -> None:
+        """Permissions and credentials are mended while we run, so whoever asks tries again."""
+        with ScriptedFirestore(grpc.StatusCode[refusal]) as firestore:
+            monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", firestore.address)
+            store = FirestoreStore("test-refused")
+            with pytest.raises(StoreError, match=r"^Firestore: [A-Za-z]+$"):
+                call(store)
+            store.close()
+
+    def test_credentials_that_are_missing_are_a_store_error(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Found out before the first call."""
+        monkeypatch.delenv("FIRESTORE_EMULATOR_HOST", raising=False)
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", f"{tmp_path}/ann.json")
+        with pytest.raises(StoreError, match=r"^Firestore: DefaultCredentialsError$"):
+            FirestoreStore("test-nobody")
 
     def test_every_call_of_the_protocol_is_tried(self) -> None:
         """Closing is not a call to the network."""

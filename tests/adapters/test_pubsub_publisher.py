@@ -53,6 +53,13 @@ def test_a_message_that_pubsub_refuses_is_a_publish_error(monkeypatch: pytest.Mo
             Publisher("p").publish("events", [Message(b"small"), Message(bytes(10_000_001))])
 
 
+def test_publishing_without_credentials_is_a_publish_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PUBSUB_EMULATOR_HOST", raising=False)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", f"{tmp_path}/ann.json")
+    with pytest.raises(PublishError, match=r"^events: DefaultCredentialsError$"):
+        Publisher("p").publish("events", [Message(b"x")])
+
+
 def test_a_server_that_comes_back_on_its_port_is_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "pubsub.db"
     publisher = Publisher("p", timeout=1)

@@ -43,6 +43,23 @@ def test_a_file_that_is_no_rule_at_all_is_refused(url, tmp_path, text):
     assert main(["put", str(tmp_path / "missing.yaml"), "--store", url]) == 1
 
 
+def test_a_rule_that_cannot_be_compiled_is_refused(url, tmp_path, capsys):
+    rule = tmp_path / "thanks.yaml"
+    count = """{event: A, by: 'properties.a"b'}"""
+    rule.write_text(f"{{trigger: {{session_ended: {{gap: 30m, having: [{count}]}}}}, send: {{template: welcome}}}}")
+    assert main(["put", str(rule), str(RULES / "welcome.yaml"), "--store", url]) == 1
+    assert "rule 'thanks' is refused: : cannot be compiled" in capsys.readouterr().err
+    assert SqliteStore(url.removeprefix("sqlite:")).rules() == []
+
+
+@pytest.mark.parametrize("nothing", ["{any: }", "{all: []}", "{not: }", "{path: }"])
+def test_a_condition_that_is_left_empty_is_refused(url, tmp_path, capsys, nothing):
+    rule = tmp_path / "thanks.yaml"
+    rule.write_text(f"{{trigger: {{performed: {{event: A, where: {nothing}}}}}, send: {{template: welcome}}}}")
+    assert main(["put", str(rule), "--store", url]) == 1
+    assert "rule 'thanks' is refused: trigger.performed.where." in capsys.readouterr().err
+
+
 def test_a_refused_edit_shows_what_goes_on_running(url, tmp_path, capsys):
     main(["put", str(RULES / "welcome.yaml"), "--store", url])
     store = SqliteStore(url.removeprefix("sqlite:"))

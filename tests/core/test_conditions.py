@@ -81,9 +81,25 @@ def test_a_value_of_the_wrong_type_is_reported_without_showing_it(condition, exp
     assert "lamp" not in str(mismatch.value)
 
 
-def test_all_of_nothing_holds_and_any_of_nothing_does_not():
-    assert holds(all=[])
-    assert not holds(any=[])
+@pytest.mark.parametrize("name", ["all", "any", "not", "segment", "path"])
+def test_a_field_that_is_left_empty_is_refused_by_name(name):
+    with pytest.raises(ValidationError) as refused:
+        Condition.model_validate({name: None})
+    [error] = refused.value.errors()
+    assert (error["loc"], error["msg"], error["input"]) == ((name,), "Value error, is left empty", None)
+
+
+@pytest.mark.parametrize("operator", ["in", "exists", "contains", "gt", "gte", "lt", "lte"])
+def test_an_operator_that_is_left_empty_is_refused_by_name(operator):
+    with pytest.raises(ValidationError, match="is left empty"):
+        Condition.model_validate({"path": "properties.price", operator: None})
+
+
+@pytest.mark.parametrize("join", ["all", "any"])
+def test_a_join_of_nothing_is_refused(join):
+    """The one would hold for everybody and the other for nobody: neither is what an author means."""
+    with pytest.raises(ValidationError, match="at least 1 item"):
+        Condition.model_validate({join: []})
 
 
 def test_a_condition_that_says_nothing_is_refused():

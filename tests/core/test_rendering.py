@@ -86,7 +86,7 @@ def test_rendering_fetches_nothing(message: Path, tmp_path: Path) -> None:
         ("subject.txt", "{{ nobody }}", r"hello/subject\.txt, line 1: 'nobody' is undefined"),
         ("body.txt", "\n\n{{ nobody }}", r"hello/body\.txt, line 3: 'nobody' is undefined"),
         ("body.html", "\n{% if %}", r"hello/body\.html, line 2: Expected an expression"),
-        ("body.html", "{% extends 'nothing.html' %}", r"hello: there is no nothing\.html"),
+        ("body.html", "{% extends 'nothing.html' %}", r"hello/body\.html, line 1: there is no nothing\.html"),
         ("body.html", "{{ name / 2 }}", r"hello/body\.html, line 1: TypeError"),
         ("body.html", "{{ 1 / 0 }}", r"hello/body\.html, line 1: ZeroDivisionError"),
         ("body.html", "{{ name.format.__globals__ }}", r"hello/body\.html, line 1"),
@@ -118,6 +118,39 @@ def test_a_fault_does_not_quote_the_facts(message: Path) -> None:
     with pytest.raises(TemplateError) as raised:
         rendered(message, {"name": "ada@example.com"})
     assert "ada" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "fault"),
+    [
+        ("\n{{ {'de': 'Hallo'}[name] }}", "hello/body.html, line 2: a name that the facts have made is undefined"),
+        ("{{ {} | attr(name) }}", "hello/body.html, line 1: a name that the facts have made is undefined"),
+        ("{{ items[number] }}", "hello/body.html, line 1: a name that the facts have made is undefined"),
+        ("{% include name %}", "hello/body.html, line 1: there is no template of a name that the facts have made"),
+        ("{% include [name, 'x'] %}", "hello/body.html, line 1: there is no x"),
+    ],
+)
+def test_a_name_that_was_made_of_the_facts_is_not_quoted(message: Path, source: str, fault: str) -> None:
+    """A name in the template is the author's; one that is looked up by an address is that address."""
+    (message / "body.html").write_text(source)
+    with pytest.raises(TemplateError) as raised:
+        rendered(message, {"name": "ada@example.com", "items": [], "number": 4711})
+    assert str(raised.value) == fault
+
+
+def test_a_name_of_the_facts_is_not_told_by_a_part_of_a_word_in_the_template(message: Path) -> None:
+    """`Ann` does not stand in `Announcement`."""
+    (message / "body.html").write_text("<p>Announcement</p>{{ {}[name] }}")
+    with pytest.raises(TemplateError, match=r"a name that the facts have made is undefined"):
+        rendered(message, {"name": "Ann"})
+
+
+def test_what_a_layout_misses_is_named_although_the_message_says_it(message: Path) -> None:
+    """The author of the message set it, or forgot to; the layout uses it."""
+    (message.parent / "_layout.html").write_text("{% macro shown(thing) %}{{ thing }}{% endmacro %}")
+    (message / "body.html").write_text("{% from '_layout.html' import shown %}\n{{ shown(nobody) }}")
+    with pytest.raises(TemplateError, match=r"/_layout\.html, line 1: 'nobody' is undefined"):
+        rendered(message)
 
 
 def test_html_that_grows_while_styles_are_inlined_is_refused_too(message: Path) -> None:

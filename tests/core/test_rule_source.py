@@ -7,6 +7,8 @@ from tidings.adapters.sqlite_store import SqliteStore
 from tidings.rule_source import RuleSource
 
 GOOD = a_rule(id="greeting", trigger={"performed": {"event": "Signed Up"}})
+QUOTED = {"gap": "30m", "having": [{"event": "Signed Up", "by": 'properties.a"b', "at_least": 2}]}
+"""A valid trigger that no decoder can be made for."""
 BAD = {**GOOD, "trigger": {"performed": {"event": "Signed Up", "times": 3}}}
 
 
@@ -59,6 +61,29 @@ def test_a_bad_edit_leaves_the_last_good_version_live_and_says_so_on_the_documen
     assert report["version"] == good.version
     assert report["faults"][0]["path"] == "trigger.performed"
     assert record(store).document == BAD
+
+
+@pytest.mark.parametrize("status", ["live", "draft"])
+def test_a_rule_that_is_valid_and_cannot_be_compiled_is_refused_like_any_other(store, status):
+    store.put_rule("greeting", GOOD)
+    source = RuleSource(store)
+    [good] = rules_for(source.refresh(at("10:00")), "Signed Up")
+    store.put_rule("greeting", {**GOOD, "status": status, "trigger": {"session_ended": QUOTED}})
+    for reader in (source, RuleSource(store)):
+        [live] = rules_for(reader.refresh(at("10:01")), "Signed Up")
+        assert live.version == good.version
+    [fault] = record(store).report["faults"]
+    assert "cannot be compiled" in fault["reason"]
+    assert record(store).last_good == GOOD
+
+
+def test_a_version_in_the_history_that_cannot_be_compiled_any_more_is_left_out(store):
+    """An earlier release took it; this one refuses it, and starts all the same."""
+    bad = {**GOOD, "trigger": {"performed": {"event": "Signed Up", "where": {"any": None}}}}
+    store.put_rule("greeting", GOOD)
+    history = [{"version": "12345678", "document": bad, "superseded_at": at("10:00").isoformat()}]
+    store.report_rule("greeting", {"valid": True, "version": "87654321", "history": history}, bad)
+    assert rules_for(RuleSource(store).refresh(at("10:01")), "Signed Up")
 
 
 def test_the_last_good_version_survives_a_restart(store):

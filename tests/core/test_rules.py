@@ -71,7 +71,7 @@ def test_a_count_needs_a_window():
         ({"path": "properties.price"}, "trigger.performed.where"),
         ({"path": "properties.price", "gt": "many"}, "trigger.performed.where.gt"),
         ({"path": "properties.price", "above": 3}, "trigger.performed.where.above"),
-        ({"all": [{"path": "properties.a", "gt": 1}], "any": []}, "trigger.performed.where"),
+        ({"all": [{"path": "properties.a", "gt": 1}], "segment": "b"}, "trigger.performed.where"),
         ([{"path": "properties.a", "exists": True}, {"path": "b", "lt": 2}], "trigger.performed.where.all[1].path"),
     ],
 )
@@ -87,6 +87,27 @@ def test_send_and_steps_are_two_ways_to_say_the_same_and_only_one_may_be_used():
 def test_a_night_that_ends_when_it_begins_is_refused():
     night = {"start": "22:00", "end": "22:00"}
     assert "would never end" in faults(a_rule(trigger=PERFORMED, quiet_hours=night))["quiet_hours"][0]
+
+
+@pytest.mark.parametrize(
+    ("where", "path", "reason"),
+    [
+        ({"any": None}, "any", "is left empty"),
+        ({"not": {"all": None}}, "not.all", "is left empty"),
+        ({"all": []}, "all", "List should have at least 1 item after validation, not 0"),
+        ([], "all", "List should have at least 1 item after validation, not 0"),
+    ],
+)
+def test_a_condition_that_is_left_empty_is_named_by_its_path(where, path, reason):
+    """`any:` with nothing behind it is null in YAML."""
+    found = faults(a_rule(trigger={"performed": {"event": "A", "where": where}}))
+    assert found[f"trigger.performed.where.{path}"][0] == reason
+
+
+@pytest.mark.parametrize("field", ["any", "all", "not", "segment", "path"])
+def test_an_audience_that_is_left_empty_is_refused(field):
+    found = faults(a_rule(trigger=PERFORMED, audience={field: None}))
+    assert found == {f"audience.{field}": ("is left empty", None)}
 
 
 def test_a_selector_names_exactly_one_thing():

@@ -64,6 +64,22 @@ def test_a_condition_says_one_thing_about_a_person(where, reason):
     assert reason in faults({"where": where})["where"]
 
 
+@pytest.mark.parametrize("field", ["performed", "any", "all", "not", "segment", "path"])
+def test_a_condition_that_is_left_empty_is_refused(field):
+    assert faults({"where": {field: None}}) == {f"where.{field}": "is left empty"}
+    assert faults({"where": [{field: None}]}) == {f"where.all[0].{field}": "is left empty"}
+
+
+@pytest.mark.parametrize("where", [[], {"all": []}])
+def test_a_segment_of_no_condition_is_refused(where):
+    assert faults({"where": where}) == {"where.all": "List should have at least 1 item after validation, not 0"}
+
+
+def test_a_segment_that_is_valid_and_cannot_be_compiled_is_refused():
+    """No UTF-8 can be made of half an emoji, and so no version either."""
+    assert "cannot be compiled" in faults({"where": {"path": "traits.a", "equals": "\ud83d"}})["where"]
+
+
 def test_what_must_have_been_done_is_an_event_and_no_segment():
     assert (
         "where is about the event"

@@ -8,6 +8,9 @@ import pytest
 from tidings.errors import InvalidEventError
 from tidings.tracking_body import BATCH_BYTES, EVENT_BYTES, open_body
 
+DEEP = b"[" * 5000 + b"]" * 5000
+"""Deeper than any reader can go."""
+
 
 def refusal(data: bytes, call: str = "") -> str:
     """Why the whole body is refused."""
@@ -52,7 +55,9 @@ def test_a_write_key_that_is_no_text_is_no_key() -> None:
         (b'{"batch":[]}', "empty_batch"),
         (b'{"batch":[{}],"context":[]}', "not_an_object"),
         (b'{"batch":[{}],"integrations":"All"}', "not_an_object"),
-        (b'{"batch":[' + b"[" * 5000 + b"]" * 5000 + b"]}", "too_deep"),
+        (b'{"batch":[{}],"context":' + DEEP + b"}", "too_deep"),
+        (b'{"batch":[' + DEEP + b'],"context":{"a":' + DEEP + b"}}", "too_deep"),
+        (b'{"batch":[' + b"[" * 5000, "too_deep"),
         (b'{"batch":[' + b",".join([b"{}"] * 2501) + b"]}", "too_many_events"),
         (b'{"batch":[{}],"context":{"a":"' + b"x" * 4096 + b'"}}', "too_large"),
         (b'{"batch":[' + b" " * BATCH_BYTES + b"]}", "too_large"),
@@ -89,3 +94,22 @@ def test_one_odd_value_does_not_cost_the_batch() -> None:
     items = open_body(odd, "").items
     assert json.loads(items[0]) == {"score": None, "max": None, "huge": None, "emoji": "cut \ufffd off"}
     assert items[1] == b'{"userId":"u2"}'
+
+
+@pytest.mark.parametrize("opening", [b"[", b'{"a":', b'{"a\\"]}":['])
+@pytest.mark.parametrize("levels", [900, 1500, 5000])
+def test_an_item_too_deep_for_any_reader_is_handed_on_as_it_is_and_so_are_the_others(
+    opening: bytes, levels: int
+) -> None:
+    closing = {b"[": b"]", b'{"a":': b"}"}.get(opening, b"]}")
+    deep = opening * levels + b"1" + closing * levels
+    others = [b'{"text":"]]}} \\" [[{{"}', b'"too deep: 0"', b'{"score": [1, {"a": []}]}']
+    data = b'{"writeKey":"key","batch":[' + b",".join([deep, *others, deep]) + b'],"context":{"a":[1]}}'
+    body = open_body(data, "")
+    assert body.items == [deep, *others, deep]
+    assert (body.write_key, body.context) == ("key", {"a": [1]})
+
+
+def test_a_deep_item_and_an_odd_value_do_not_cost_the_batch_together() -> None:
+    items = open_body(b'{"batch":[{"score":NaN},' + DEEP + b"]}", "").items
+    assert items == [b'{"score":null}', DEEP]

@@ -215,6 +215,15 @@ def test_an_item_that_is_not_even_utf8_spoils_only_itself(door: FrontDoor) -> No
     assert door.dead_letters[0].data == b'{"userId":"M\xfcller","type":"page"}'
 
 
+def test_an_item_too_deep_for_any_reader_spoils_only_itself(door: FrontDoor) -> None:
+    deep = b'{"userId":"u2","type":"page","properties":' + b'{"a":' * 1500 + b"1" + b"}" * 1501
+    response = door.post("/v1/batch", data=b'{"batch":[' + deep + b',{"userId":"u1","type":"page"}]}')
+    assert response.status_code == 200
+    assert [event.user_id for event in door.events] == ["u1"]
+    (letter,) = door.dead_letters
+    assert (letter.reason, letter.data) == ("too_deep", deep)
+
+
 def test_strict_mode_names_every_fault_and_stores_nothing(door: FrontDoor) -> None:
     response = door.post("/v1/batch", json={"batch": [BAD, VIEW, {"type": "page"}]}, headers={"X-Strict-Mode": "1"})
     assert error(response) == (400, "invalid_events")

@@ -67,6 +67,18 @@ def test_without_the_topic_the_client_is_asked_to_send_again(app: flask.Flask, m
     assert (response.status_code, response.get_json()["error"]) == (503, "not_published")
 
 
+def test_without_credentials_a_browser_is_asked_to_send_again(
+    app: flask.Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer without these headers would be hidden from it, and the events lost."""
+    monkeypatch.delenv("PUBSUB_EMULATOR_HOST", raising=False)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", f"{tmp_path}/missing.json")
+    response = app.test_client().post("/v1/track", json=VIEW, auth=("key", ""))
+    assert (response.status_code, response.get_json()["error"]) == (503, "not_published")
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+    assert response.headers["Retry-After"]
+
+
 def test_the_functions_are_deployed_with_the_requirements_of_the_project() -> None:
     lines = (ROOT / "functions" / "requirements.txt").read_text().splitlines()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

@@ -331,6 +331,17 @@ def test_a_withdrawal_holds_at_once_even_when_it_cannot_be_told(room: MailRoom) 
     assert from_event(event)[0] in room.store.consent("u:ada")
 
 
+def test_a_withdrawal_holds_at_once_even_without_credentials(room: MailRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of a function can be taken away while it runs."""
+    with monkeypatch.context() as locked_out:
+        locked_out.delenv("PUBSUB_EMULATOR_HOST")
+        locked_out.setenv("GOOGLE_APPLICATION_CREDENTIALS", f"{room.store_path}.missing.json")
+        assert Pages(room).post(link(room), **ONE_CLICK).status_code == 503
+    assert refusal(room) == "opted_out"
+    assert Pages(room).post(link(room), **ONE_CLICK).status_code == 200
+    assert len(room.events()) == 1
+
+
 def test_a_try_that_may_have_been_published_is_published_as_the_same_event(room: MailRoom) -> None:
     """A publisher that fails after it published makes a second message, and not a second event."""
 

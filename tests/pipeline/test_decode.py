@@ -1,6 +1,7 @@
 """Decoding: one message in, exactly one event or one dead letter out, whatever the message holds."""
 
 import msgspec
+import pytest
 from apache_beam.io.gcp.pubsub import PubsubMessage
 from apache_beam.pvalue import TaggedOutput
 from hypothesis import given
@@ -60,6 +61,26 @@ def test_what_cannot_be_read_says_why():
         dead(events.encode(an_event("X", "10:00", properties={"a": "@"})).replace(b"@", b"\xff")).reason == "unreadable"
     )
     assert dead(b"[" * 100_000).reason in {"unreadable", "not_an_event"}
+
+
+def test_what_is_no_event_says_where_and_what_was_expected():
+    def detail(**change):
+        event = msgspec.json.decode(events.encode(an_event("X", "10:00")))
+        return dead(msgspec.json.encode({**event, **change})).detail
+
+    kinds = "Expected one of track, identify, page, screen, group, alias - at `$.type`"
+    assert detail(type="order") == detail(type="a - at `$.b`") == kinds
+    assert detail(messageId=7) == "Expected `str`, got `int` - at `$.messageId`"
+
+
+@pytest.mark.parametrize("value", ["ann@example.com", ["ann@example.com"], {"ann@example.com": "ann@example.com"}])
+@pytest.mark.parametrize("field", [one.encode_name for one in msgspec.structs.fields(events.Event)])
+def test_no_dead_letter_quotes_what_the_event_said(field, value):
+    """The detail is an attribute, and attributes are counted, logged and shown."""
+    event = msgspec.json.decode(events.encode(an_event("X", "10:00")))
+    [element] = decoded(msgspec.json.encode({**event, field: value}))
+    if isinstance(element, TaggedOutput):
+        assert "@" not in element.value.attributes["detail"]
 
 
 json_values = st.recursive(

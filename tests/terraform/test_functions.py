@@ -72,6 +72,16 @@ def test_the_mailer_has_as_long_as_its_lease():
     assert subscription["ack_deadline_seconds"] <= FUNCTIONS["deliver"]["timeout_seconds"]
 
 
+def test_no_log_of_requests_keeps_an_unsubscribe_link():
+    """Neither that of the function itself, nor that of a load balancer before it."""
+    [excluded] = [one["filter"].replace('\\"', '"') for one in resources("google_logging_project_exclusion").values()]
+    of_the_function, of_anybody = excluded.split(" OR ")
+    assert 'log_id("run.googleapis.com/requests")' in of_the_function
+    assert '${google_cloudfunctions2_function.this["engage"].name}' in of_the_function
+    assert of_anybody == 'httpRequest.requestUrl : "${local.public_url}/u/"'
+    assert "/u/" in (ROOT / "functions" / "engage.py").read_text("utf-8"), "that is where the links lead"
+
+
 def test_the_functions_install_what_pyproject_asks_for():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     wanted = project["dependencies"] + project["optional-dependencies"]["functions"]

@@ -1,8 +1,8 @@
 """How Firestore is read and written here: optimistically, patiently, and never for longer than a timeout.
 
 A write carries the condition that the document has not changed since it was read. A lost race is run again, and so is
-a call that Firestore could not serve; once the timeout is over it is a `StoreError`. Google's own retries are off
-(`retry=None`): they go on for a minute and more, and cannot decide anew.
+a call that Firestore could not serve; once the timeout is over it is a `StoreError`, and so is, at once, any other
+refusal. Google's own retries are off (`retry=None`): they go on for a minute and more, and cannot decide anew.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -11,6 +11,7 @@ from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from google.api_core import exceptions
 from google.api_core.retry import Retry, if_exception_type
+from google.auth.exceptions import GoogleAuthError
 from google.cloud import firestore
 from google.cloud.firestore_v1.field_path import FieldPath
 
@@ -54,7 +55,7 @@ def patient(method: "Callable[Concatenate[Any, _P], _T]") -> "Callable[Concatena
     """Run a method of an `Access` again while it meets a passing fault, until the timeout is over.
 
     Raises:
-        StoreError: it is over.
+        StoreError: it is over, or Firestore refuses the call. The message names the fault, and quotes nothing.
     """
 
     @wraps(method)
@@ -64,15 +65,29 @@ def patient(method: "Callable[Concatenate[Any, _P], _T]") -> "Callable[Concatena
             return retry(method)(self, *args, **kwargs)
         except exceptions.RetryError as error:
             raise StoreError(f"Firestore: {type(error.cause).__name__}") from error
+        except (exceptions.GoogleAPICallError, GoogleAuthError) as error:
+            raise _refused(error) from error
 
     return call
 
 
+def _refused(error: Exception) -> StoreError:
+    """Not worth another try at once; but permissions and credentials are mended while others run, who ask again."""
+    return StoreError(f"Firestore: {type(error).__name__}")
+
+
 class Access:
-    """One Firestore database, and the manners of using it."""
+    """One Firestore database, and the manners of using it.
+
+    Raises:
+        StoreError: there are no credentials to use it with.
+    """
 
     def __init__(self, project: str, database: str, timeout: float) -> None:
-        self.client = firestore.Client(project=project, database=database)
+        try:
+            self.client = firestore.Client(project=project, database=database)
+        except GoogleAuthError as error:
+            raise _refused(error) from error
         self.timeout = timeout
 
     def get(self, document: Document) -> Seen:

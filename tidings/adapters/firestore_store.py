@@ -80,6 +80,9 @@ class FirestoreStore(Access):
         project: the Google Cloud project.
         database: the name of the database.
         timeout: seconds after which a call gives up with `StoreError`; an attempt that hangs may double it.
+
+    Raises:
+        StoreError: there are no credentials to use it with.
     """
 
     def __init__(self, project: str, database: str = "(default)", timeout: float = 10.0) -> None:

@@ -26,6 +26,7 @@ from google.api_core.exceptions import (
     Unknown,
 )
 from google.api_core.retry import Retry, if_exception_type
+from google.auth.exceptions import GoogleAuthError
 from google.pubsub_v1 import PublisherClient, SubscriberClient, types
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
@@ -78,18 +79,18 @@ class Publisher:
 
         Raises:
             PublishError: it has not, or not all: nobody listens, the topic is unknown, time is up, a message is too
-                large. Some may be there all the same, so publishing again may publish twice.
+                large, there are no credentials. Some may be there all the same, so publishing again may publish twice.
         """
         deadline = time.monotonic() + self._timeout
-        client = _publisher(os.environ.get("PUBSUB_EMULATOR_HOST"))
         path = topic_path(self._project, topic)
         try:
+            client = _publisher(os.environ.get("PUBSUB_EMULATOR_HOST"))
             for request in _requests(path, messages):
                 left = max(deadline - time.monotonic(), 0.001)
                 retry = Retry(predicate=_TRANSIENT, initial=0.05, maximum=1.0, multiplier=2.0, timeout=left)
                 client.publish(request=request, retry=retry, timeout=left)
-        except (GoogleAPICallError, RetryError) as error:
-            # Any status that Pub/Sub answers with, or time is up. The message names it, and quotes nothing.
+        except (GoogleAPICallError, RetryError, GoogleAuthError) as error:
+            # Any status that Pub/Sub answers with, time is up, or no credentials. It is named, and nothing is quoted.
             cause = error.cause if isinstance(error, RetryError) else error
             raise PublishError(f"{topic}: {type(cause).__name__}") from error
 

@@ -16,6 +16,7 @@ from tidings import segments
 from tidings.adapters.stores import open_store
 from tidings.documents import parse
 from tidings.errors import InvalidRuleError, TidingsError
+from tidings.rulebook import compile_rule
 from tidings.rules import load
 from tidings.segments import Segment
 from tidings.store import RuleRecord, Store
@@ -60,7 +61,7 @@ def _put(store: Store, files: Sequence[Path]) -> None:
     for name, faults in refused.items():
         raise InvalidRuleError(name, faults, "segment")
     for name, document in rules.items():
-        load(document, name, segments=known)
+        compile_rule(load(document, name, segments=known))
     for name, document in groups.items():
         store.put_segment(name, document)
     for name, document in rules.items():

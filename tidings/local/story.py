@@ -107,6 +107,7 @@ class Story:
             Expected(ada, "cart-abandoned", "sent"),
             Expected(bo, "welcome", "sent"),
             Expected(bo, "pricing-after-demo", "sent"),
+            Expected(bo, "pricing-page-twice", "suppressed", "frequency_capped"),
             Expected(bo, "cart-abandoned", "no mail", "ordered in time"),
             Expected(cem, "welcome", "sent"),
             Expected(self.dee, "login-trouble", "sent"),
