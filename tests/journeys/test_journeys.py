@@ -1,14 +1,17 @@
-"""Every story, through the engine as it runs live, through a replay, and through Beam: all tell the same ending."""
+"""Every story, through the engine as it runs live, a replay, and both forms of the pipeline: one ending for all."""
 
 from datetime import datetime
 
 import pytest
+import yaml
 
+from pipeline.main import main
 from pipeline.options import PipelineSettings, RulesSettings
 from tests.journeys.stories import Story, all_stories, outcome_of
 from tests.pipeline.through_beam import decided_by_beam
-from tidings import identity
+from tidings import events, identity
 from tidings.adapters.sqlite_store import SqliteStore
+from tidings.decisions import decode
 from tidings.engine import Engine
 from tidings.events import millis
 from tidings.replay import replay
@@ -62,3 +65,16 @@ def test_beam_tells_the_story(story, tmp_path):
         store.put_segment(segment["id"], segment)
     decisions = decided_by_beam(PipelineSettings(rules=RulesSettings(store=url)), story.steps)
     assert outcome_of(decisions) == story.expected
+
+
+@pytest.mark.parametrize("story", [one for one in STORIES if one.replays], ids=lambda story: story.name)
+def test_the_bounded_pipeline_tells_the_story(story, tmp_path):
+    for name, documents in (("rules", story.rules), ("rules/segments", story.segments)):
+        (tmp_path / name).mkdir()
+        for one in documents:
+            (tmp_path / name / f"{one['id']}.yaml").write_text(yaml.safe_dump(one))
+    (tmp_path / "events.jsonl").write_bytes(b"".join(events.encode(one) + b"\n" for one in story.events))
+    options = [f"--input={tmp_path}/events.jsonl", f"--output={tmp_path}/out", f"--until={story.until.isoformat()}"]
+    main(["--runner=FnApiRunner", f"--rules={tmp_path}/rules", *options])
+    lines = (tmp_path / "out-decisions.jsonl").read_bytes().splitlines()
+    assert outcome_of([decode(line) for line in lines]) == story.expected
