@@ -186,9 +186,9 @@ class Engine:
         kind = compiled.kind
         keeps = kind.keeps
         if flags & keeps or (not keeps and flags & _BEGINNINGS and turn.state.is_anonymous):
-            mark = Mark(at, event.message_id, flags & ~SKIPS, (event.label, bytes(event.properties)))
+            mark = Mark(at, event.packed_id, flags & ~SKIPS, (event.label, bytes(event.properties)))
         else:
-            mark = Mark(at, event.message_id, flags & ~SKIPS)
+            mark = Mark(at, event.packed_id, flags & ~SKIPS)
         if kind.stateless:
             if flags & START and not compiled.superseded:
                 turn.begin(compiled, key, Firing(at, [mark]), event, now)

@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from tidings.errors import InvalidEventError
+from tidings.message_ids import pack
 
 EventType = Literal["track", "identify", "page", "screen", "group", "alias"]
 EVENT_TYPES: tuple[str, ...] = get_args(EventType)
@@ -69,6 +70,14 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defa
     def label(self) -> str:
         """What the event is called: the name of a track, page or screen, and otherwise its type."""
         return self.event or self.name or self.type
+
+    @property
+    def packed_id(self) -> bytes:
+        """The messageId in few bytes, to be remembered; packed when somebody first asks."""
+        packed: bytes | None = self.__dict__.get("packed_id_")
+        if packed is None:
+            packed = self.__dict__["packed_id_"] = pack(self.message_id)
+        return packed
 
     @property
     def at(self) -> int:

@@ -6,6 +6,7 @@ import msgspec
 
 from tidings.events import Event
 from tidings.kinds.base import KEYLESS, MOST_OWN, NEVER, OWN, START, STOP, Firing
+from tidings.message_ids import unpack
 from tidings.surroundings import Send, Step
 
 Shown = tuple[str, int, bytes]
@@ -128,6 +129,6 @@ def begin(version: str, key: str, episode: str, firing: Firing, event: Event | N
         due_at=firing.due_at,
         first_at=min(mark.at for mark in firing.marks),
         next_at=starts_at,
-        evidence=tuple(mark.message_id for mark in firing.marks if mark.message_id),
+        evidence=tuple(unpack(mark.message_id) for mark in firing.marks if mark.message_id),
         shown=tuple(shown[-_MOST_SHOWN:]),
     )

@@ -14,6 +14,7 @@ from tidings.decisions import Decision, Outcome, Reason, Trigger, send_id
 from tidings.events import Event, instant
 from tidings.gates import judge
 from tidings.kinds.base import NEVER, STOP, Firing, tidy_at
+from tidings.message_ids import unpack
 from tidings.rulebook import CompiledRule, RuleBook
 from tidings.runs import MOST_HEARD, SKIPS, Heard, Run, begin
 from tidings.state import PersonState
@@ -194,5 +195,5 @@ def _urgency(due: tuple[CompiledRule, Run]) -> tuple[int, int, str, str, str]:
     return run.next_at, -compiled.rule.priority, compiled.id, run.key, run.episode
 
 
-def _short(message_id: str) -> str:
-    return hashlib.blake2b(message_id.encode(), digest_size=4).hexdigest()
+def _short(packed: bytes) -> str:
+    return hashlib.blake2b(unpack(packed).encode(), digest_size=4).hexdigest()

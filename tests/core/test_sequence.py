@@ -212,7 +212,7 @@ def test_old_events_are_forgotten_but_for_those_that_an_attempt_builds_on():
         engine.feed(state, [event], millis(event.received_at))
     engine.wake(state, ms("14:00"))
     [tracker] = state.trackers["a-rule"].values()
-    assert [mark.message_id for mark in tracker.marks] == ["A10:28", "B10:29"]
+    assert [mark.message_id for mark in tracker.marks] == [b"A10:28", b"B10:29"]
     assert len(engine.feed(state, events("C15:00"), ms("15:00")).decisions) == 1
 
 

@@ -46,11 +46,12 @@ def tidy_at(at: int) -> int:
 class Mark(msgspec.Struct, array_like=True, frozen=True, order=True, gc=False):
     """One event on a tracker's timeline. Ordered by time, and by messageId where times are equal.
 
-    `kept` is (name, raw JSON properties), for marks that a template will want to show.
+    The messageId is packed, see `tidings.message_ids`. `kept` is (name, raw JSON properties), for marks that a template
+    will want to show.
     """
 
     at: int
-    message_id: str
+    message_id: bytes
     flags: int
     kept: tuple[str, bytes] | None = None
 
@@ -59,12 +60,12 @@ class Count(msgspec.Struct, array_like=True, gc=False):
     """How often something happened in a session.
 
     Attributes:
-        first: (time, messageId) of the first few times, as evidence.
+        first: (time, packed messageId) of the first few times, as evidence.
         last: the latest time, where the template will want to show that.
     """
 
     total: int = 0
-    first: list[tuple[int, str]] = []
+    first: list[tuple[int, bytes]] = []
     last: Mark | None = None
 
 
@@ -72,7 +73,7 @@ class Session(msgspec.Struct, array_like=True, gc=False):
     """Events no further apart than a gap, as one record of bounded size, however many they are.
 
     Attributes:
-        start / start_id: time and messageId of the oldest event.
+        start / start_id: time and packed messageId of the oldest event.
         end: the time of the latest one.
         shown: the latest event that a template will want to show, when that is not asked of a count.
         counts: for each thing that the rule counts: value -> how often; the value is empty when none is asked for.
@@ -81,7 +82,7 @@ class Session(msgspec.Struct, array_like=True, gc=False):
     """
 
     start: int
-    start_id: str
+    start_id: bytes
     end: int
     shown: Mark | None
     counts: list[dict[str, Count]]
@@ -151,7 +152,7 @@ class Tracker(msgspec.Struct, array_like=True, gc=False):
         return not self.marks and not self.sessions and self.fired_at is None and self.settled < 0
 
 
-def _place(mark: Mark) -> tuple[int, str]:
+def _place(mark: Mark) -> tuple[int, bytes]:
     return mark.at, mark.message_id
 
 

@@ -37,7 +37,7 @@ from tidings.kinds.base import (
 from tidings.models import MODELS
 from tidings.selectors import Selector
 
-_Times = dict[str, list[int]]
+_Times = dict[bytes, list[int]]
 Number = Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]
 
 
@@ -73,7 +73,7 @@ class ScoreDocument(BaseModel):
 class _Counted(NamedTuple):
     """A feature, ready to count: the name of its events, how far back in milliseconds, and how many."""
 
-    name: str
+    name: bytes
     within: int
     at_most: int
 
@@ -98,10 +98,10 @@ class Score:
         self._model = MODELS[document.model](weights, Decimal(repr(document.bias)))
         self._above = Decimal(repr(document.above))
         self._counted = [
-            _Counted(signature(one), max(1, int(one.within / scale)), one.at_most) for one in document.features
+            _Counted(signature(one).encode(), max(1, int(one.within / scale)), one.at_most) for one in document.features
         ]
-        self._most: dict[str, int] = {}
-        self._span: dict[str, int] = {}
+        self._most: dict[bytes, int] = {}
+        self._span: dict[bytes, int] = {}
         for name, within, at_most in self._counted:
             self._most[name] = max(at_most, self._most.get(name, 0))
             self._span[name] = max(within, self._span.get(name, 0))
@@ -131,7 +131,7 @@ class Score:
             return ()
         if not is_overdue and self._is_above(_times(before), now - 1):
             return ()  # it was the rule that changed: nobody has done anything
-        return self._fire(tracker, Mark(mark.at, "" if mark.flags & START else mark.message_id, START))
+        return self._fire(tracker, Mark(mark.at, b"" if mark.flags & START else mark.message_id, START))
 
     def wake(self, tracker: Tracker, watermark: int) -> Sequence[Firing]:
         """See `Kind`."""
@@ -141,7 +141,7 @@ class Score:
         for at in sorted({*turns, watermark - 1}):
             if self._turns(tracker, self._is_above(times, at)) and not self._is_above(times, at - 1):
                 shown = msgspec.json.encode({"score": float(self._score(times, at))})
-                firings += self._fire(tracker, Mark(at, "", START, ("Score Risen", shown)))
+                firings += self._fire(tracker, Mark(at, b"", START, ("Score Risen", shown)))
         times = self._tidy(tracker, watermark - 1)
         horizon = watermark - LATENESS - 1
         if tracker.fired_at is not None and not self._re_entry.once:
@@ -152,7 +152,7 @@ class Score:
     def _as_kept(self, mark: Mark) -> list[Mark]:
         """What is remembered of an event: one mark for each sort of events that it is counted as."""
         if mark.flags & STOP:
-            return [replace(mark, message_id="", kept=None)]
+            return [replace(mark, message_id=b"", kept=None)]
         if mark.flags & START:  # it was counted under another id of the same person
             return [mark]
         names = {one.name for place, one in enumerate(self._counted) if mark.flags & (OWN << place)}
