@@ -70,10 +70,10 @@ class Engine:
 
     def feed(self, state: PersonState, events: Iterable[Event], now: int) -> Outcome:
         """Take in events of one person, in any order; return what is decided at once."""
-        turn = Turn(self._book, state, now)
+        book = self._book
+        turn = Turn(book, state, now)
         faults: list[Fault] = []
         duplicates = 0
-        book = self._book
         for event in events:
             if not state.is_new(event.message_id, now):
                 duplicates += 1
@@ -98,7 +98,8 @@ class Engine:
                     self._observe(turn, watch, event, at, now, faults)
                 except UNREADABLE as error:
                     faults.append(Fault(watch.compiled.id, event, str(error)))
-            turn.release_begun()
+            if turn.begun:
+                turn.release_begun()
         state.wake_at = min(state.wake_at, state.forget_at(book.longest_cap))
         if turn.decisions or faults or duplicates or turn.crowded_out:
             return Outcome(turn.decisions, faults, duplicates, turn.crowded_out)
@@ -107,9 +108,25 @@ class Engine:
     def wake(self, state: PersonState, now: int) -> Outcome:
         """Time has passed: return what is due by `now`, and forget what is over."""
         turn = Turn(self._book, state, now)
-        for change in self._book.segments.wake(state, now):
-            self._announce(turn, change)
-        wake_at = self._book.segments.wake_at(state)
+        wake_at = NEVER
+        if state.standing is not None:
+            for change in self._book.segments.wake(state, now):
+                self._announce(turn, change)
+            wake_at = self._book.segments.wake_at(state)
+        wake_at = min(wake_at, self._wake_trackers(turn))
+        if state.runs:
+            turn.release_due()
+        for runs in state.runs.values():
+            wake_at = min(wake_at, *(run.next_at + 1 for run in runs))
+        if (forget_at := state.forget_at(self._book.longest_cap)) <= now:
+            state.forget(now, self._book.longest_cap)
+            forget_at = state.forget_at(self._book.longest_cap)
+        state.wake_at = min(wake_at, forget_at)
+        return Outcome(turn.decisions, (), 0) if turn.decisions else NOTHING
+
+    def _wake_trackers(self, turn: Turn) -> int:
+        """Ask the timelines that want to be asked by now; what fires begins a run. Returns when to ask again."""
+        state, now, wake_at = turn.state, turn.now, NEVER
         for rule_id, trackers in [*state.trackers.items()]:
             for key, tracker in [*trackers.items()]:
                 if tracker.wake_at <= now:
@@ -127,13 +144,7 @@ class Engine:
                     del trackers[key]
             if not trackers:
                 del state.trackers[rule_id]
-        if state.runs:
-            turn.release_due()
-        state.forget(now, self._book.longest_cap)
-        for runs in state.runs.values():
-            wake_at = min(wake_at, *(run.next_at + 1 for run in runs))
-        state.wake_at = min(wake_at, state.forget_at(self._book.longest_cap))
-        return Outcome(turn.decisions, (), 0) if turn.decisions else NOTHING
+        return wake_at
 
     def merge(self, state: PersonState, handed: PersonState, now: int) -> Outcome:
         """Take in what an anonymous id of the same person has handed over; see `tidings.merging`."""

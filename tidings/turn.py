@@ -29,15 +29,16 @@ class Turn:
     Attributes:
         state: of the person; changed in place.
         now: the receipt of an event, or a watermark, in milliseconds.
+        begun: what has begun.
         decisions: what was decided so far.
         crowded_out: so many entry keys were forgotten to make room for new ones.
     """
 
-    __slots__ = ("_begun", "_book", "crowded_out", "decisions", "now", "state")
+    __slots__ = ("_book", "begun", "crowded_out", "decisions", "now", "state")
 
     def __init__(self, book: RuleBook, state: PersonState, now: int) -> None:
         self._book = book
-        self._begun: list[tuple[CompiledRule, Run]] = []
+        self.begun: list[tuple[CompiledRule, Run]] = []
         self.state = state
         self.now = now
         self.decisions: list[Decision] = []
@@ -71,7 +72,7 @@ class Turn:
             self._decide(compiled, run, "suppressed", "frequency_capped")
             return
         runs.append(run)
-        self._begun.append((compiled, run))
+        self.begun.append((compiled, run))
 
     def tell(self, compiled: CompiledRule, at: int, key: str, flags: int) -> None:
         """An event may end runs of a rule, or skip sends: those that there are, and those that begin later."""
@@ -101,8 +102,7 @@ class Turn:
 
     def release_begun(self) -> None:
         """Decide what has begun in this turn, and waits for nothing."""
-        if self._begun:
-            self._release([one for one in self._begun if one[1].next_at <= self.now], self.now)
+        self._release([one for one in self.begun if one[1].next_at <= self.now], self.now)
 
     def release_due(self) -> None:
         """The watermark is `now`: decide everything that was due before it."""

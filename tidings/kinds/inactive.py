@@ -51,7 +51,8 @@ class Inactive(Sessions):
     def __init__(self, document: InactiveDocument, exits: Sequence[Selector], re_entry: ReEntry, scale: float) -> None:
         super().__init__(
             [*((one, START) for one in document.of or ACTIVITY), *((one, STOP) for one in exits)],
-            max(1, int(document.for_ / scale)) + 1,
+            (silence := max(1, int(document.for_ / scale))) + 1,
+            silence,
             [Clause(START, document.after_at_least.times, NEVER, None, 0)],
             re_entry,
             scale,
@@ -66,9 +67,6 @@ class Inactive(Sessions):
     def _is_stopped(self, tracker: Tracker, session: Session) -> bool:
         until = session.end + self._gap
         return any(mark.flags & STOP and session.end <= mark.at < until for mark in tracker.marks)
-
-    def _due(self, session: Session) -> int:
-        return session.end + self._gap - 1
 
     def _evidence(self, session: Session) -> list[Mark]:
         return [session.shown] if session.shown is not None else []

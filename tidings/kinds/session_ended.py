@@ -81,7 +81,8 @@ class SessionEnded(Sessions):
                 *((one, START | OWN << number) for number, one in enumerate(document.having)),
                 *((one, STOP) for one in (*document.none_of, *exits)),
             ],
-            max(1, int(document.gap / scale)),
+            gap := max(1, int(document.gap / scale)),
+            gap,
             [_clause(one, OWN << number) for number, one in enumerate(document.having)],
             re_entry,
             scale,
@@ -101,9 +102,6 @@ class SessionEnded(Sessions):
     def _is_stopped(self, tracker: Tracker, session: Session) -> bool:
         until = session.end + self._gap
         return session.stopped or any(mark.flags & STOP and session.start <= mark.at < until for mark in tracker.marks)
-
-    def _due(self, session: Session) -> int:
-        return session.end + self._gap
 
     def _evidence(self, session: Session) -> list[Mark]:
         """The first event, those that made the counts, and the latest ones, which the template shows."""

@@ -55,7 +55,16 @@ class Clause(NamedTuple):
 
 
 class Sessions(ABC):
-    """A kind of trigger that is decided when a session ends."""
+    """A kind of trigger that is decided when a session ends.
+
+    Args:
+        watched: as `Kind.watches`.
+        gap: events so many milliseconds apart belong to two sessions.
+        wait: it fires so long after its last event.
+        clauses: what must have happened in it.
+        re_entry: how soon it may fire again.
+        scale: divides our own durations; the others are divided already.
+    """
 
     stateless = False
     ended_by = STOP
@@ -66,12 +75,14 @@ class Sessions(ABC):
         self,
         watched: Sequence[tuple[Watchable, int]],
         gap: int,
+        wait: int,
         clauses: Sequence[Clause],
         re_entry: ReEntry,
         scale: float,
     ) -> None:
         self._watched = [*watched]
         self._gap = gap
+        self._wait = wait
         self._clauses = [*clauses]
         self._counters = [(clause.flag, clause.value_of, clause.keep) for clause in clauses]
         self._re_entry = re_entry
@@ -116,7 +127,8 @@ class Sessions(ABC):
             if len(tracker.marks) > _MOST_STOPS:
                 del tracker.marks[0]
         if sessions:
-            tracker.wake_at = self._decided_at(sessions[0])
+            first = sessions[0]
+            tracker.wake_at = first.end + self._wait + 1 if not first.not_before else self._decided_at(first)
         else:
             tracker.wake_at = tidy_at(max(tracker.settled, at))
         return ()
@@ -128,7 +140,7 @@ class Sessions(ABC):
         while sessions and self._decided_at(sessions[0]) <= watermark:
             session = sessions.pop(0)
             tracker.settled = max(tracker.settled, session.end + self._gap - 1)
-            due = self._due(session)
+            due = session.end + self._wait
             if self._may_fire(tracker, due) and self._holds(session) and not self._is_stopped(tracker, session):
                 evidence = self._evidence(session)
                 if any(mark.kept for mark in evidence):  # there may be none when the rule was another one then
@@ -146,7 +158,7 @@ class Sessions(ABC):
             tracker.wake_at = self._decided_at(tracker.sessions[0])
 
     def _decided_at(self, session: Session) -> int:
-        return max(self._due(session) + 1, session.not_before)
+        return max(session.end + self._wait + 1, session.not_before)
 
     def _begin(self, mark: Mark, now: int) -> Session:
         session = Session(mark.at, mark.message_id, mark.at, None, [{} for _ in self._clauses])
@@ -245,10 +257,6 @@ class Sessions(ABC):
     @abstractmethod
     def _is_stopped(self, tracker: Tracker, session: Session) -> bool:
         """Whether an ending event keeps this session from firing."""
-
-    @abstractmethod
-    def _due(self, session: Session) -> int:
-        """When a session that ends like this fires."""
 
     @abstractmethod
     def _evidence(self, session: Session) -> list[Mark]:
