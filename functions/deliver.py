@@ -1,9 +1,10 @@
 """The mailer: one decision comes in by Pub/Sub push, and it ends in exactly one way, once.
 
 What the ledger promises: a decision that was answered is never sent again, and one that was not is tried until it is.
-What nobody can promise: when a worker dies, or the connection breaks, between the mail's last byte and the recorded
-answer, it may or may not have gone out. Marketing mail is then dead-lettered for a person to look at and never sent
-twice; transactional mail is sent again under the same Message-ID and never lost.
+What nobody can promise: when a worker dies, the connection breaks or the mail server stays silent between the mail's
+last byte and the recorded answer, it may or may not have gone out. Marketing mail is then dead-lettered for a person to
+look at and never sent twice; transactional mail is sent once more under the same Message-ID, and dead-lettered when
+that ends in the same way (`tidings.ledger`).
 """
 
 import logging
@@ -30,12 +31,15 @@ from tidings.errors import (
     UnknownOutcomeError,
 )
 from tidings.facts import mail_facts
+from tidings.ledger import LEASE
 from tidings.message import build
 from tidings.rendering import render
 from tidings.settings import Settings
 from tidings.store import Claim, FinalStatus, Store
 
-LEASE = timedelta(seconds=60)
+BEGIN_BY, ANSWER_BY = 0.25, 0.9
+"""Of a lease: who has not come to the mail itself by then gives it back, so that the mail server has the better part
+of it; and what the mail server has not answered by then stays unknown, so that there is time to write answers down."""
 
 log = logging.getLogger(__name__)
 
@@ -102,13 +106,13 @@ class Mailer:
         except InvalidEventError as fault:
             self._bury(message, fault.reason, fault.detail, now)
             return fault.reason
-        match self._claim(decision, now):
+        match self._store.claim(decision, now, self._lease):
             case Claim.DONE:
                 return "duplicate"
             case Claim.HELD:
                 raise TemporaryError("another worker has it")
             case Claim.UNKNOWN:
-                detail = "outcome unknown: a worker vanished while it handed the mail over"
+                detail = "outcome unknown: the mail was handed over, and no answer to it was recorded"
                 self._bury(message, "outcome_unknown", detail, now)
                 ending = Ending("dead_lettered", detail=detail)
             case Claim.GRANTED:
@@ -117,25 +121,22 @@ class Mailer:
         self._store.finish(decision.send_id, ending.status, self._clock(), ending.reason, ending.detail)
         return ending.reason or ending.status
 
-    def _claim(self, decision: Decision, now: datetime) -> Claim:
-        claim = self._store.claim(decision, now, self._lease)
-        if claim is Claim.UNKNOWN and decision.kind == "transactional":
-            self._store.release(decision.send_id, now)
-            claim = self._store.claim(decision, now, self._lease)
-        return claim
-
     def _work(self, decision: Decision, message: Push, now: datetime) -> Ending:
         """Bring a decision that is ours to its end. After a clean failure it is free for the next try."""
         handed_over = False
 
-        def leave() -> None:
+        def leave() -> float:
             nonlocal handed_over
             # What is left of the lease must be enough for the mail itself, or another worker could begin meanwhile.
-            if self._clock() - now > self._lease / 2:
+            if self._clock() - now > self._lease * BEGIN_BY:
                 raise TemporaryError("the mail server took too long")
             if not self._store.hand_over(decision.send_id, self._clock()):
                 raise TemporaryError("another worker has it")
             handed_over = True
+            patience = now + self._lease * ANSWER_BY - self._clock()
+            if patience <= timedelta(0):
+                raise TemporaryError("the store took too long")
+            return patience.total_seconds()
 
         try:
             return self._end(decision, message, now, leave)
@@ -145,7 +146,7 @@ class Mailer:
             self._store.release(decision.send_id, self._clock(), handed_over=handed_over)
             raise
 
-    def _end(self, decision: Decision, message: Push, now: datetime, leave: Callable[[], None]) -> Ending:
+    def _end(self, decision: Decision, message: Push, now: datetime, leave: Callable[[], float]) -> Ending:
         """Every fault of one decision, by whose fault it is; what is left is nobody's, and tried again."""
         if decision.outcome != "send":
             return Ending(decision.outcome, decision.reason)
@@ -169,7 +170,7 @@ class Mailer:
             return Ending("dead_lettered", detail=str(fault))
         return Ending("sent")
 
-    def _mail(self, decision: Decision, now: datetime, leave: Callable[[], None]) -> None:
+    def _mail(self, decision: Decision, now: datetime, leave: Callable[[], float]) -> None:
         """Find out who may get it; then the template, then the mail server."""
         to = recipients.find(decision, self._store, self._settings, now)
         facts = mail_facts(decision, to.profile, self._settings, to.activity)

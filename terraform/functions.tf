@@ -40,7 +40,7 @@ locals {
       concurrency     = local.mails_an_instance
       min_instances   = var.warm_instances
       max_instances   = floor(var.mail_connections / local.mails_an_instance)
-      timeout_seconds = 60 # the lease of a decision: who has not ended it by then has lost it
+      timeout_seconds = 120 # the lease of a decision: who has not ended it by then has lost it
     }
     engage = {
       description     = "The pages behind unsubscribe links."

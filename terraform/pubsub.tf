@@ -52,12 +52,13 @@ resource "google_pubsub_subscription" "pipeline" {
   }
 }
 
-# One decision, one request to the mailer, until it answers that the decision has ended.
+# One decision, one request to the mailer, until it answers that the decision has ended. The deadline is the lease of a
+# decision and the function's timeout: asking again earlier would only find that somebody is at work.
 resource "google_pubsub_subscription" "deliver" {
   project              = local.project
   name                 = "${google_pubsub_topic.this["sends"].name}-deliver"
   topic                = google_pubsub_topic.this["sends"].id
-  ack_deadline_seconds = 30
+  ack_deadline_seconds = 120
 
   push_config {
     push_endpoint = google_cloudfunctions2_function.this["deliver"].service_config[0].uri
