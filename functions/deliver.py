@@ -32,7 +32,7 @@ from tidings.errors import (
 )
 from tidings.facts import mail_facts
 from tidings.ledger import LEASE
-from tidings.message import build
+from tidings.message import build, check
 from tidings.rendering import render
 from tidings.settings import Settings
 from tidings.store import Claim, FinalStatus, Store
@@ -64,6 +64,9 @@ class Mailer:
         sender: the mail server.
         clock: the time; only the shell reads one.
         lease: how long one worker may work on a decision before another one takes over.
+
+    Raises:
+        SettingsError: no mail could ever be built with these settings.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Mailer:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         lease: timedelta = LEASE,
     ) -> None:
+        check(settings)
         self._settings = settings
         self._store = store
         self._publisher = publisher
@@ -164,6 +168,10 @@ class Mailer:
             log.error("A template cannot be rendered: %s", fault, extra={"labels": {"rule": decision.rule_id}})
             self._bury(message, "render_failed", str(fault), now)
             return Ending("dead_lettered", "render_failed", str(fault))
+        except InvalidEventError as fault:
+            log.error("An event cannot be shown: %s", fault, extra={"labels": {"rule": decision.rule_id}})
+            self._bury(message, "render_failed", fault.detail, now)
+            return Ending("dead_lettered", "render_failed", fault.detail)
         except RefusedError as fault:
             log.error("A mail is refused for good: %s", fault, extra={"labels": {"rule": decision.rule_id}})
             self._bury(message, "refused", str(fault), now)

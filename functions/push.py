@@ -45,6 +45,7 @@ def decision(push: Push) -> Decision:
         raise InvalidEventError("not_a_decision", f"the data cannot be read: {type(error).__name__}") from None
     if not re.fullmatch(r"[0-9a-f]{32}", found.send_id):  # it becomes a Message-ID, a header
         raise InvalidEventError("not_a_decision", "sendId must be 32 hexadecimal digits")
-    if found.decided_at.tzinfo is None or found.due_at.tzinfo is None:
-        raise InvalidEventError("not_a_decision", "dueAt and decidedAt need an offset")
+    instants = (found.due_at, found.decided_at, *(one.timestamp for one in (found.event, *found.events)))
+    if any(instant.tzinfo is None for instant in instants):
+        raise InvalidEventError("not_a_decision", "dueAt, decidedAt and the timestamps of events need an offset")
     return found
