@@ -5,6 +5,9 @@ What nobody can promise: when a worker dies, the connection breaks or the mail s
 last byte and the recorded answer, it may or may not have gone out. Marketing mail is then dead-lettered for a person to
 look at and never sent twice; transactional mail is sent once more under the same Message-ID, and dead-lettered when
 that ends in the same way (`tidings.ledger`).
+
+Pub/Sub delivers a decision so many times and no more; then it moves it to the dead letters by itself, without a word
+why, and the ledger would never hear of it. So the mailer gives up a little earlier, with a reason.
 """
 
 import logging
@@ -41,7 +44,15 @@ BEGIN_BY, ANSWER_BY = 0.25, 0.9
 """Of a lease: who has not come to the mail itself by then gives it back, so that the mail server has the better part
 of it; and what the mail server has not answered by then stays unknown, so that there is time to write answers down."""
 
+RESERVE = 5
+"""Of the deliveries that Pub/Sub allows, the last ones are for giving up alone: a worker may have died in the last try,
+or still be at work, and Pub/Sub or the store may be away when the end is to be recorded."""
+
 log = logging.getLogger(__name__)
+
+
+class OvertakenError(TemporaryError):
+    """Another worker has the decision, and it is not for this one to say how it ends."""
 
 
 class Ending(NamedTuple):
@@ -85,6 +96,7 @@ class Mailer:
         self._sender = sender
         self._clock = clock
         self._lease = lease
+        self._last_try = settings.delivery_attempts - RESERVE
 
     def __call__(self, request: flask.Request) -> flask.Response:
         """Answer one push request, whatever it is."""
@@ -114,11 +126,9 @@ class Mailer:
             case Claim.DONE:
                 return "duplicate"
             case Claim.HELD:
-                raise TemporaryError("another worker has it")
+                raise OvertakenError("another worker has it")
             case Claim.UNKNOWN:
-                detail = "outcome unknown: the mail was handed over, and no answer to it was recorded"
-                self._bury(message, "outcome_unknown", detail, now)
-                ending = Ending("dead_lettered", detail=detail)
+                ending = self._leave_open(message, now)
             case Claim.GRANTED:
                 ending = self._work(decision, message, now)
         # If this fails after the mail has left, the entry says "handing over", and the next claim UNKNOWN.
@@ -135,7 +145,7 @@ class Mailer:
             if self._clock() - now > self._lease * BEGIN_BY:
                 raise TemporaryError("the mail server took too long")
             if not self._store.hand_over(decision.send_id, self._clock()):
-                raise TemporaryError("another worker has it")
+                raise OvertakenError("another worker has it")
             handed_over = True
             patience = now + self._lease * ANSWER_BY - self._clock()
             if patience <= timedelta(0):
@@ -144,16 +154,18 @@ class Mailer:
 
         try:
             return self._end(decision, message, now, leave)
-        except UnknownOutcomeError:
-            raise  # it stays "handing over": only the end of the lease may decide
+        except (OvertakenError, UnknownOutcomeError):
+            raise  # the entry is another worker's; or it stays "handing over", and only the end of the lease may decide
         except TemporaryError:
             self._store.release(decision.send_id, self._clock(), handed_over=handed_over)
             raise
 
     def _end(self, decision: Decision, message: Push, now: datetime, leave: Callable[[], float]) -> Ending:
-        """Every fault of one decision, by whose fault it is; what is left is nobody's, and tried again."""
+        """Every fault of one decision, by whose fault it is; what is left is nobody's, and tried as long as it goes."""
         if decision.outcome != "send":
             return Ending(decision.outcome, decision.reason)
+        if message.attempt > self._last_try:
+            return self._give_up(decision, message, "the last try came to no end", now)
         try:
             self._mail(decision, now, leave)
         except SuppressedError as gate:
@@ -176,7 +188,30 @@ class Mailer:
             log.error("A mail is refused for good: %s", fault, extra={"labels": {"rule": decision.rule_id}})
             self._bury(message, "refused", str(fault), now)
             return Ending("dead_lettered", detail=str(fault))
+        except (OvertakenError, UnknownOutcomeError):
+            raise
+        except TemporaryError as fault:
+            # Who has used up half of the lease might be overtaken in the middle of giving up: the reserve will do it.
+            if message.attempt < self._last_try or self._clock() - now > self._lease / 2:
+                raise
+            return self._give_up(decision, message, str(fault), now)
         return Ending("sent")
+
+    def _give_up(self, decision: Decision, message: Push, why: str, now: datetime) -> Ending:
+        """No more tries. What may have gone out in an earlier one is not called unsent."""
+        entry = self._store.ledger_entry(decision.send_id)
+        if entry and entry.repeats:
+            return self._leave_open(message, now)
+        detail = f"gave up after {message.attempt} deliveries: {why}"
+        log.error("A decision is given up: %s", detail, extra={"labels": {"rule": decision.rule_id}})
+        self._bury(message, "gave_up", detail, now)
+        return Ending("dead_lettered", detail=detail)
+
+    def _leave_open(self, message: Push, now: datetime) -> Ending:
+        """Nobody can know whether it went out, so somebody has to look."""
+        detail = "outcome unknown: the mail was handed over, and no answer to it was recorded"
+        self._bury(message, "outcome_unknown", detail, now)
+        return Ending("dead_lettered", detail=detail)
 
     def _mail(self, decision: Decision, now: datetime, leave: Callable[[], float]) -> None:
         """Find out who may get it; then the template, then the mail server."""

@@ -17,6 +17,7 @@ locals {
     TIDINGS_MAIL_FROM          = var.mail_from
     TIDINGS_POSTAL_ADDRESS     = var.postal_address
     TIDINGS_ROLES              = join(",", [for role, address in var.roles : "${role}=${address}"])
+    TIDINGS_DELIVERY_ATTEMPTS  = tostring(local.delivery_attempts)
   }
 
   mails_an_instance = 10 # at the same time

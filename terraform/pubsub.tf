@@ -9,6 +9,9 @@ locals {
     pipeline = ["events", "sends", "dead-letters"] # to events: what an anonymous id hands over to its person
   }
 
+  # How often a decision is delivered at most. The mailer is told, and ends it a few deliveries earlier, with a reason.
+  delivery_attempts = 100
+
   publications = merge([
     for who, topics in local.publishers : {
       for topic in topics : "${who}/${topic}" => { who = who, topic = topic }
@@ -69,7 +72,7 @@ resource "google_pubsub_subscription" "deliver" {
     }
   }
 
-  # Patience for a mail server that is down for a night: 15 hours. A local run gives up after minutes.
+  # Patience for a mail server that is down for a night: 14 hours. A local run gives up after minutes.
   retry_policy {
     minimum_backoff = "1s"
     maximum_backoff = "600s"
@@ -77,7 +80,7 @@ resource "google_pubsub_subscription" "deliver" {
 
   dead_letter_policy {
     dead_letter_topic     = google_pubsub_topic.this["dead-letters"].id
-    max_delivery_attempts = 100
+    max_delivery_attempts = local.delivery_attempts
   }
 
   expiration_policy {

@@ -78,9 +78,9 @@ class Worker:
         self._mailer = Mailer(room.settings, **parts, clock=lambda: self.now, lease=LEASE)
         self._app = flask.Flask("worker")
 
-    def push(self, decision: Decision) -> int:
-        """Deliver a decision to this worker."""
-        body = envelope(decisions.encode(decision), {"schema": decisions.SCHEMA})
+    def push(self, decision: Decision, attempt: int = 0) -> int:
+        """Deliver a decision to this worker, for the how manieth time."""
+        body = envelope(decisions.encode(decision), {"schema": decisions.SCHEMA}, attempt)
         with self._app.test_request_context("/", method="POST", data=body):
             return self._mailer(flask.request).status_code
 

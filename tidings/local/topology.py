@@ -26,8 +26,8 @@ def prepare(settings: Settings, deliver_url: str) -> None:
         push_endpoint=deliver_url,
         ack_deadline=int(LEASE.total_seconds()),
         dead_letter_topic=dead,
-        max_delivery_attempts=20,
+        max_delivery_attempts=settings.delivery_attempts,
         min_backoff=1,
-        max_backoff=30,
+        max_backoff=30,  # long enough for a dead worker's lease to end within the mailer's reserve of deliveries
     )
     ensure_subscription(project, f"{dead}-inspect", dead)
