@@ -1,9 +1,13 @@
 """The mailer: one decision comes in by Pub/Sub push, and it ends in exactly one way, once.
 
 What the ledger promises: a decision that was answered is never sent again, and one that was not is tried until it is.
-What nobody can promise: when a worker dies, or the connection breaks, between the mail's last byte and the recorded
-answer, it may or may not have gone out. Marketing mail is then dead-lettered for a person to look at and never sent
-twice; transactional mail is sent again under the same Message-ID and never lost.
+What nobody can promise: when a worker dies, the connection breaks or the mail server stays silent between the mail's
+last byte and the recorded answer, it may or may not have gone out. Marketing mail is then dead-lettered for a person to
+look at and never sent twice; transactional mail is sent once more under the same Message-ID, and dead-lettered when
+that ends in the same way (`tidings.ledger`).
+
+Pub/Sub delivers a decision so many times and no more; then it moves it to the dead letters by itself, without a word
+why, and the ledger would never hear of it. So the mailer gives up a little earlier, with a reason.
 """
 
 import logging
@@ -30,14 +34,25 @@ from tidings.errors import (
     UnknownOutcomeError,
 )
 from tidings.facts import mail_facts
-from tidings.message import build
+from tidings.ledger import LEASE
+from tidings.message import build, check
 from tidings.rendering import render
 from tidings.settings import Settings
 from tidings.store import Claim, FinalStatus, Store
 
-LEASE = timedelta(seconds=60)
+BEGIN_BY, ANSWER_BY = 0.25, 0.9
+"""Of a lease: who has not come to the mail itself by then gives it back, so that the mail server has the better part
+of it; and what the mail server has not answered by then stays unknown, so that there is time to write answers down."""
+
+RESERVE = 5
+"""Of the deliveries that Pub/Sub allows, the last ones are for giving up alone: a worker may have died in the last try,
+or still be at work, and Pub/Sub or the store may be away when the end is to be recorded."""
 
 log = logging.getLogger(__name__)
+
+
+class OvertakenError(TemporaryError):
+    """Another worker has the decision, and it is not for this one to say how it ends."""
 
 
 class Ending(NamedTuple):
@@ -60,6 +75,9 @@ class Mailer:
         sender: the mail server.
         clock: the time; only the shell reads one.
         lease: how long one worker may work on a decision before another one takes over.
+
+    Raises:
+        SettingsError: no mail could ever be built with these settings.
     """
 
     def __init__(
@@ -71,12 +89,14 @@ class Mailer:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         lease: timedelta = LEASE,
     ) -> None:
+        check(settings)
         self._settings = settings
         self._store = store
         self._publisher = publisher
         self._sender = sender
         self._clock = clock
         self._lease = lease
+        self._last_try = settings.delivery_attempts - RESERVE
 
     def __call__(self, request: flask.Request) -> flask.Response:
         """Answer one push request, whatever it is."""
@@ -102,53 +122,50 @@ class Mailer:
         except InvalidEventError as fault:
             self._bury(message, fault.reason, fault.detail, now)
             return fault.reason
-        match self._claim(decision, now):
+        match self._store.claim(decision, now, self._lease):
             case Claim.DONE:
                 return "duplicate"
             case Claim.HELD:
-                raise TemporaryError("another worker has it")
+                raise OvertakenError("another worker has it")
             case Claim.UNKNOWN:
-                detail = "outcome unknown: a worker vanished while it handed the mail over"
-                self._bury(message, "outcome_unknown", detail, now)
-                ending = Ending("dead_lettered", detail=detail)
+                ending = self._leave_open(message, now)
             case Claim.GRANTED:
                 ending = self._work(decision, message, now)
         # If this fails after the mail has left, the entry says "handing over", and the next claim UNKNOWN.
         self._store.finish(decision.send_id, ending.status, self._clock(), ending.reason, ending.detail)
         return ending.reason or ending.status
 
-    def _claim(self, decision: Decision, now: datetime) -> Claim:
-        claim = self._store.claim(decision, now, self._lease)
-        if claim is Claim.UNKNOWN and decision.kind == "transactional":
-            self._store.release(decision.send_id, now)
-            claim = self._store.claim(decision, now, self._lease)
-        return claim
-
     def _work(self, decision: Decision, message: Push, now: datetime) -> Ending:
         """Bring a decision that is ours to its end. After a clean failure it is free for the next try."""
         handed_over = False
 
-        def leave() -> None:
+        def leave() -> float:
             nonlocal handed_over
             # What is left of the lease must be enough for the mail itself, or another worker could begin meanwhile.
-            if self._clock() - now > self._lease / 2:
+            if self._clock() - now > self._lease * BEGIN_BY:
                 raise TemporaryError("the mail server took too long")
             if not self._store.hand_over(decision.send_id, self._clock()):
-                raise TemporaryError("another worker has it")
+                raise OvertakenError("another worker has it")
             handed_over = True
+            patience = now + self._lease * ANSWER_BY - self._clock()
+            if patience <= timedelta(0):
+                raise TemporaryError("the store took too long")
+            return patience.total_seconds()
 
         try:
             return self._end(decision, message, now, leave)
-        except UnknownOutcomeError:
-            raise  # it stays "handing over": only the end of the lease may decide
+        except (OvertakenError, UnknownOutcomeError):
+            raise  # the entry is another worker's; or it stays "handing over", and only the end of the lease may decide
         except TemporaryError:
             self._store.release(decision.send_id, self._clock(), handed_over=handed_over)
             raise
 
-    def _end(self, decision: Decision, message: Push, now: datetime, leave: Callable[[], None]) -> Ending:
-        """Every fault of one decision, by whose fault it is; what is left is nobody's, and tried again."""
+    def _end(self, decision: Decision, message: Push, now: datetime, leave: Callable[[], float]) -> Ending:
+        """Every fault of one decision, by whose fault it is; what is left is nobody's, and tried as long as it goes."""
         if decision.outcome != "send":
             return Ending(decision.outcome, decision.reason)
+        if message.attempt > self._last_try:
+            return self._give_up(decision, message, "the last try came to no end", now)
         try:
             self._mail(decision, now, leave)
         except SuppressedError as gate:
@@ -163,13 +180,40 @@ class Mailer:
             log.error("A template cannot be rendered: %s", fault, extra={"labels": {"rule": decision.rule_id}})
             self._bury(message, "render_failed", str(fault), now)
             return Ending("dead_lettered", "render_failed", str(fault))
+        except InvalidEventError as fault:
+            log.error("An event cannot be shown: %s", fault, extra={"labels": {"rule": decision.rule_id}})
+            self._bury(message, "render_failed", fault.detail, now)
+            return Ending("dead_lettered", "render_failed", fault.detail)
         except RefusedError as fault:
             log.error("A mail is refused for good: %s", fault, extra={"labels": {"rule": decision.rule_id}})
             self._bury(message, "refused", str(fault), now)
             return Ending("dead_lettered", detail=str(fault))
+        except (OvertakenError, UnknownOutcomeError):
+            raise
+        except TemporaryError as fault:
+            # Who has used up half of the lease might be overtaken in the middle of giving up: the reserve will do it.
+            if message.attempt < self._last_try or self._clock() - now > self._lease / 2:
+                raise
+            return self._give_up(decision, message, str(fault), now)
         return Ending("sent")
 
-    def _mail(self, decision: Decision, now: datetime, leave: Callable[[], None]) -> None:
+    def _give_up(self, decision: Decision, message: Push, why: str, now: datetime) -> Ending:
+        """No more tries. What may have gone out in an earlier one is not called unsent."""
+        entry = self._store.ledger_entry(decision.send_id)
+        if entry and entry.repeats:
+            return self._leave_open(message, now)
+        detail = f"gave up after {message.attempt} deliveries: {why}"
+        log.error("A decision is given up: %s", detail, extra={"labels": {"rule": decision.rule_id}})
+        self._bury(message, "gave_up", detail, now)
+        return Ending("dead_lettered", detail=detail)
+
+    def _leave_open(self, message: Push, now: datetime) -> Ending:
+        """Nobody can know whether it went out, so somebody has to look."""
+        detail = "outcome unknown: the mail was handed over, and no answer to it was recorded"
+        self._bury(message, "outcome_unknown", detail, now)
+        return Ending("dead_lettered", detail=detail)
+
+    def _mail(self, decision: Decision, now: datetime, leave: Callable[[], float]) -> None:
         """Find out who may get it; then the template, then the mail server."""
         to = recipients.find(decision, self._store, self._settings, now)
         facts = mail_facts(decision, to.profile, self._settings, to.activity)

@@ -9,6 +9,7 @@ its own, which does none of this; it is not touched.
 
 import time
 from collections import deque
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from apache_beam.io.gcp.pubsub import PubsubMessage
@@ -31,10 +32,15 @@ _AWAY = (Aborted, DeadlineExceeded, InternalServerError, ServiceUnavailable, Unk
 """What a call fails with while Pub/Sub is away, or when it goes away before it has answered."""
 
 
-class _Reading:
-    """How far one subscription has been read by this process."""
+class Reading:
+    """How far one subscription has been read by this process. Time is an argument, in seconds since 1970.
 
-    def __init__(self, client: Any, subscription: str) -> None:
+    Messages come oldest first: in the order of the instants from which they could be had, which are their publish
+    times, and the ends of leases that ran out. That is what completeness is judged by. How many come at a time says
+    nothing, for an answer also ends where it would grow too large.
+    """
+
+    def __init__(self, client: Any, subscription: str, now: float) -> None:
         # No call here tries again by itself: a second answer would hide that the first one was lost.
         found = client.get_subscription(subscription=subscription, retry=None, timeout=_PATIENCE_SECONDS)
         self._lease = found.ack_deadline_seconds
@@ -42,24 +48,30 @@ class _Reading:
         self._subscription = subscription
         self._unacknowledged: deque[tuple[float, list[str]]] = deque()
         self.watermark = MIN_TIMESTAMP
-        self.doubt()
+        self.doubt(now)
 
-    def doubt(self) -> None:
+    def doubt(self, now: float) -> None:
         """Messages may be out that nobody works on: an earlier process took them, or the answer with them was lost.
 
         They come back when their lease ends. Until then, and until everything queued meanwhile is read, nothing is
         known to be complete.
         """
-        self._all_back_at = time.time() + self._lease + 1
+        self._all_back_at = now + self._lease + 1
         self._is_certain = False
 
-    def advance(self, to: float, has_read_all: bool) -> None:
-        """Everything published before `to` (seconds since 1970) was read, unless there is doubt."""
-        self._is_certain = self._is_certain or (has_read_all and time.time() >= self._all_back_at)
-        if self._is_certain:
-            self.watermark = max(self.watermark, Timestamp.of(to))
+    def advance(self, asked_at: float, published: Sequence[float]) -> None:
+        """Conclude from a pull that was asked for at `asked_at`, and what it brought: when each message was published.
 
-    def pull(self) -> list[Any]:
+        Doubt ends when whatever had come back must have been read: nothing was left after that; or, under traffic
+        that never pauses, there came a message that was published after that, and so queued behind it.
+        """
+        newest = max(published, default=asked_at)
+        self._is_certain = self._is_certain or newest >= self._all_back_at
+        if self._is_certain:
+            complete_up_to = min(published, default=asked_at - _VISIBLE_SECONDS)
+            self.watermark = max(self.watermark, Timestamp.of(complete_up_to))
+
+    def pull(self, now: float) -> list[Any]:
         """The next messages, if there are any."""
         request = {
             "subscription": self._subscription,
@@ -68,12 +80,12 @@ class _Reading:
         }
         received = list(self._client.pull(request=request, retry=None, timeout=_PATIENCE_SECONDS).received_messages)
         if received:
-            self._unacknowledged.append((time.time(), [one.ack_id for one in received]))
+            self._unacknowledged.append((now, [one.ack_id for one in received]))
         return received
 
-    def acknowledge(self) -> None:
+    def acknowledge(self, now: float) -> None:
         """Acknowledge what was read long enough ago."""
-        while self._unacknowledged and self._unacknowledged[0][0] <= time.time() - _SETTLED_SECONDS:
+        while self._unacknowledged and self._unacknowledged[0][0] <= now - _SETTLED_SECONDS:
             _, ack_ids = self._unacknowledged[0]
             self._client.acknowledge(
                 subscription=self._subscription, ack_ids=ack_ids, retry=None, timeout=_PATIENCE_SECONDS
@@ -82,9 +94,9 @@ class _Reading:
 
 
 class HonestPubSubRead(transform_evaluator._PubSubReadEvaluator):
-    """Reads a batch, and says how complete the input is: up to the oldest message of a full batch, or up to now."""
+    """Reads a batch, and says how complete the input is: up to the oldest message of the batch, or up to now."""
 
-    _readings: ClassVar[dict[str, _Reading]] = {}
+    _readings: ClassVar[dict[str, Reading]] = {}
 
     def finish_bundle(self) -> TransformResult:
         """One pull, which is one bundle."""
@@ -109,23 +121,20 @@ class HonestPubSubRead(transform_evaluator._PubSubReadEvaluator):
         reading = self._readings.get(self._sub_name)
         try:
             if reading is None:
-                reading = self._readings[self._sub_name] = _Reading(client, self._sub_name)
-            reading.acknowledge()
-            received = reading.pull()
+                reading = self._readings[self._sub_name] = Reading(client, self._sub_name, asked_at)
+            reading.acknowledge(asked_at)
+            received = reading.pull(asked_at)
         except _AWAY:
             if reading is not None:
-                reading.doubt()
+                reading.doubt(time.time())
             time.sleep(_AWAY_SECONDS)
             return []
         messages = [
             (Timestamp.from_utc_datetime(one.message.publish_time), PubsubMessage._from_message(one.message))
             for one in received
         ]
-        has_read_all = len(messages) < _MOST_MESSAGES
-        if messages:
-            reading.advance(min(published for published, _ in messages).micros / 1e6, has_read_all)
-        else:
-            reading.advance(asked_at - _VISIBLE_SECONDS, has_read_all)
+        reading.advance(asked_at, [published.micros / 1e6 for published, _ in messages])
+        if not messages:
             time.sleep(_IDLE_SECONDS)
         return messages
 

@@ -41,7 +41,7 @@ locals {
       period  = 300
       above   = 0
       lasting = 0
-      do      = "Decisions failed for about 15 hours and were not mailed. Mend the mailer or the mail server first, then publish them again from the subscription -inspect: the ledger keeps each from going out twice."
+      do      = "Pub/Sub has moved decisions to the dead letters because the mailer, for more than 14 hours, could not even record that it gives up: is it there, and the database? Mend that first, then publish them again from the subscription -inspect, where they have no reason: the ledger keeps each from going out twice."
     }
     http_errors = {
       title   = "People and websites get errors"
@@ -63,7 +63,7 @@ locals {
       period  = 300
       above   = 0
       lasting = 0
-      do      = "Read the function's logs: a template that cannot be rendered, a mail that the server refuses, or a crash. The decisions are in the ledger and in the dead letters."
+      do      = "Read the function's logs: a template that cannot be rendered, a mail that the server refuses, a decision that was given up after 14 hours of trying (is the mail server there?), or a crash. The decisions are in the ledger and in the dead letters."
     }
     system_lag = {
       title   = "The pipeline is slow"

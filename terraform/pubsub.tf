@@ -9,6 +9,9 @@ locals {
     pipeline = ["events", "sends", "dead-letters"] # to events: what an anonymous id hands over to its person
   }
 
+  # How often a decision is delivered at most. The mailer is told, and ends it a few deliveries earlier, with a reason.
+  delivery_attempts = 100
+
   publications = merge([
     for who, topics in local.publishers : {
       for topic in topics : "${who}/${topic}" => { who = who, topic = topic }
@@ -52,12 +55,13 @@ resource "google_pubsub_subscription" "pipeline" {
   }
 }
 
-# One decision, one request to the mailer, until it answers that the decision has ended.
+# One decision, one request to the mailer, until it answers that the decision has ended. The deadline is the lease of a
+# decision and the function's timeout: asking again earlier would only find that somebody is at work.
 resource "google_pubsub_subscription" "deliver" {
   project              = local.project
   name                 = "${google_pubsub_topic.this["sends"].name}-deliver"
   topic                = google_pubsub_topic.this["sends"].id
-  ack_deadline_seconds = 30
+  ack_deadline_seconds = 120
 
   push_config {
     push_endpoint = google_cloudfunctions2_function.this["deliver"].service_config[0].uri
@@ -68,7 +72,7 @@ resource "google_pubsub_subscription" "deliver" {
     }
   }
 
-  # Patience for a mail server that is down for a night: 15 hours. A local run gives up after minutes.
+  # Patience for a mail server that is down for a night: 14 hours. A local run gives up after minutes.
   retry_policy {
     minimum_backoff = "1s"
     maximum_backoff = "600s"
@@ -76,7 +80,7 @@ resource "google_pubsub_subscription" "deliver" {
 
   dead_letter_policy {
     dead_letter_topic     = google_pubsub_topic.this["dead-letters"].id
-    max_delivery_attempts = 100
+    max_delivery_attempts = local.delivery_attempts
   }
 
   expiration_policy {

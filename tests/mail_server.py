@@ -12,7 +12,7 @@ import msgspec
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 VANISH = "vanish"
-"""Instead of an answer: the server takes the mail and the connection breaks."""
+"""Instead of an answer, after `MAIL DATA` to a mail that was taken: the connection breaks."""
 
 
 class Received(msgspec.Struct, frozen=True):
@@ -37,6 +37,7 @@ class MailServer:
         mails: everything that was taken, in order.
         answers: per command (`MAIL`, `RCPT`, `DATA` for the command itself, `MAIL DATA` for the mail's content), the
             answers to give instead of "250", each used once.
+        pause: seconds that it looks at a mail's content before it answers, as a server that scans it does.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -48,6 +49,7 @@ class MailServer:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self.port = 0
+        self.pause = 0.0
 
     @property
     def url(self) -> str:
@@ -105,15 +107,21 @@ class _Scripted(SMTP):
         answer = self._next("DATA")
         if answer.startswith("250"):
             await super().smtp_DATA(arg)
+        elif answer == VANISH:
+            self._vanish()
         else:
             await self.push(answer)
 
     async def handle_DATA(self, _: SMTP, __: Session, envelope: Envelope) -> str:  # noqa: N802
+        await asyncio.sleep(self._script.pause)
         answer = self._next("MAIL DATA")
         if answer.startswith("2") or answer == VANISH:
             assert isinstance(envelope.content, bytes)
             self._script.mails.append(Received(envelope.mail_from or "", list(envelope.rcpt_tos), envelope.content))
         if answer == VANISH:
-            assert isinstance(self.transport, asyncio.Transport)
-            self.transport.abort()
+            self._vanish()
         return answer
+
+    def _vanish(self) -> None:
+        assert isinstance(self.transport, asyncio.Transport)
+        self.transport.abort()

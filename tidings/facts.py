@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from tidings.decisions import Decision, Trigger
+from tidings.errors import InvalidEventError
 from tidings.message import sender, unsubscribe_url
 from tidings.settings import Settings
 from tidings.store import Activity, Profile
@@ -22,13 +23,14 @@ def mail_facts(
     does not have, and `activity` (each `at` in ISO 8601, UTC, `kind`, `label`), which only mail to a role has.
 
     Raises:
+        InvalidEventError: `unreadable`, the properties of an event cannot be read; the detail says of which, and why.
         SettingsError: as `tidings.message.build` does.
     """
     marketing = decision.kind == "marketing"
     return {
         "person": {"id": profile.person, "traits": _without_nulls(profile.traits)},
-        "event": _trigger(decision.event),
-        "events": [_trigger(event) for event in decision.events],
+        "event": _trigger(decision.event, "event"),
+        "events": [_trigger(event, f"events[{index}]") for index, event in enumerate(decision.events)],
         "rule": {"id": decision.rule_id, "category": decision.category, "kind": decision.kind},
         "sender": {"name": sender(settings)[0], "postal_address": settings.postal_address},
         "links": {"unsubscribe": unsubscribe_url(decision, settings)} if marketing else {},
@@ -38,9 +40,13 @@ def mail_facts(
     }
 
 
-def _trigger(trigger: Trigger) -> dict[str, Any]:
-    properties = _without_nulls(msgspec.json.decode(trigger.properties))
-    return {"name": trigger.name, "timestamp": trigger.timestamp.isoformat(), "properties": properties}
+def _trigger(trigger: Trigger, path: str) -> dict[str, Any]:
+    """One event. Nobody on its way here had to read all of its properties, and `1e999` is a number to the grammar."""
+    try:
+        properties = msgspec.json.decode(trigger.properties, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidEventError("unreadable", f"{path}.properties: {error}") from None
+    return {"name": trigger.name, "timestamp": trigger.timestamp.isoformat(), "properties": _without_nulls(properties)}
 
 
 def _without_nulls(values: dict[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,12 @@
 """The life of a send, as pure functions from one ledger entry to the next. Both stores apply them atomically.
 
     (none) --claim--> claimed --hand over--> handing_over --finish--> sent | suppressed | shadow | dead_lettered
-                         ^--------release----------'
+                         ^-----release, repeat-----'
 
 `finish` may also end a `claimed` entry. A function that changes nothing returns the very entry it was given.
+
+What was handed over and never answered for may have gone out, and nobody can know. A claim after the lease then finds
+it UNKNOWN, for a person to look at; or repeats it, as often as `REPEATS` allows for mail of its kind.
 """
 
 from datetime import datetime, timedelta
@@ -11,10 +14,17 @@ from typing import get_args
 
 from msgspec.structs import replace
 
-from tidings.decisions import Decision, Reason
+from tidings.decisions import Decision, MailKind, Reason
 from tidings.store import Claim, FinalStatus, LedgerEntry
 
 FINAL: frozenset[str] = frozenset(get_args(FinalStatus))
+
+LEASE = timedelta(seconds=120)
+"""How long one worker may work on a send. The function's timeout and Pub/Sub's ack deadline are as long, so that nobody
+is asked again while a mail server still thinks about it."""
+
+REPEATS: dict[MailKind, int] = {"marketing": 0, "transactional": 1}
+"""How often a mail is sent again of which nobody knows whether it went out."""
 
 
 def claim(entry: LedgerEntry | None, decision: Decision, now: datetime, lease: timedelta) -> tuple[LedgerEntry, Claim]:
@@ -31,7 +41,9 @@ def claim(entry: LedgerEntry | None, decision: Decision, now: datetime, lease: t
         return entry, Claim.HELD
     renewed = replace(entry, updated_at=now, lease_until=until)
     if entry.status == "handing_over":
-        return renewed, Claim.UNKNOWN
+        if entry.repeats >= REPEATS[entry.decision.kind]:
+            return renewed, Claim.UNKNOWN
+        renewed = replace(renewed, status="claimed", repeats=entry.repeats + 1)
     return replace(renewed, attempts=entry.attempts + 1), Claim.GRANTED
 
 

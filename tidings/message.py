@@ -94,6 +94,16 @@ def _purpose(decision: Decision, rendered: Rendered, settings: Settings, domain:
     }
 
 
+def check(settings: Settings) -> None:
+    """Find out whether mails can be built with these settings, before there is one to build.
+
+    Raises:
+        SettingsError: as `build` does.
+    """
+    sender(settings)
+    sign_unsubscribe("", "", "", settings.secret)
+
+
 def unsubscribe_url(decision: Decision, settings: Settings) -> str:
     """The link that takes this person out of this mail's category; the same for header and body."""
     category = decision.category or MARKETING

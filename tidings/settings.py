@@ -1,6 +1,7 @@
 """The environment, read once, turned into one frozen object. Nothing else reads `os.environ` for configuration."""
 
 import os
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -27,6 +28,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         postal_address (TIDINGS_POSTAL_ADDRESS): the sender's street address, which CAN-SPAM wants in every mail.
         templates (TIDINGS_TEMPLATES): a folder of templates; empty means those that ship with the package.
         roles (TIDINGS_ROLES): who else a rule may write to, `support=help@example.com,sales=...`.
+        delivery_attempts (TIDINGS_DELIVERY_ATTEMPTS): after how many Pub/Sub gives up on a decision, 10 to 100. The
+            subscription is made with this number, and the mailer ends the decision a few deliveries earlier.
     """
 
     project: str = "tidings-local"
@@ -42,6 +45,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     postal_address: str = ""
     templates: str = ""
     roles: dict[str, str] = {}
+    delivery_attempts: int = 20
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
@@ -60,10 +64,19 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         values["write_keys"] = tuple(key.strip() for key in keys.split(",") if key.strip())
     if isinstance(roles := values.get("roles"), str):
         values["roles"] = _read_roles(roles)
+    if isinstance(attempts := values.get("delivery_attempts"), str):
+        values["delivery_attempts"] = _read_attempts(attempts)
     settings = msgspec.convert(values, Settings)
     if settings.secret and len(settings.secret) < 16:
         raise SettingsError("TIDINGS_SECRET must have at least 16 characters")
     return settings
+
+
+def _read_attempts(text: str) -> int:
+    """Pub/Sub takes 5 to 100, and giving up in good order needs some of them."""
+    if not re.fullmatch(r"[1-9][0-9]|100", text):
+        raise SettingsError("TIDINGS_DELIVERY_ATTEMPTS must be a whole number from 10 to 100")
+    return int(text)
 
 
 def _read_roles(text: str) -> dict[str, str]:

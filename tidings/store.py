@@ -82,7 +82,10 @@ FinalStatus = Literal["sent", "suppressed", "shadow", "dead_lettered"]
 
 
 class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """How one decision ended, or how far it has come. One entry a send id, for ever one."""
+    """How one decision ended, or how far it has come. One entry a send id, for ever one.
+
+    `attempts` counts claims; `repeats` those of them that began again although the mail may have gone out.
+    """
 
     send_id: str
     status: LedgerStatus
@@ -90,6 +93,7 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: datetime
     lease_until: datetime
     attempts: int = 1
+    repeats: int = 0
     reason: Reason | None = None
     detail: str = ""
 
@@ -161,7 +165,8 @@ class Store(Protocol):
 
         No entry: create one as `claimed`, GRANTED. A final entry: DONE. `claimed`: HELD while
         `now < lease_until`, and after it taken over (attempts + 1), GRANTED. `handing_over`: HELD while
-        `now < lease_until`, UNKNOWN after it (and the lease is renewed, so that only one caller hears it).
+        `now < lease_until`; after it GRANTED when mail of this kind may be repeated once more (`ledger.REPEATS`), and
+        otherwise UNKNOWN (and the lease is renewed, so that only one caller hears it).
         """
 
     def release(self, send_id: str, now: datetime, handed_over: bool = True) -> None:

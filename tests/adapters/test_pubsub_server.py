@@ -106,6 +106,7 @@ def test_a_dead_letter_arrives_though_nobody_pulls_the_subscription_any_more(pub
 
 
 def test_a_push_says_which_attempt_it_is_when_attempts_are_counted(pubsub: Bench) -> None:
+    """As Google itself does, and its emulator does not."""
     dead = pubsub.topic("dead-letters")
     morgue = pubsub.subscription(dead, "morgue")
     topic = pubsub.topic()

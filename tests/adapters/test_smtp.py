@@ -24,10 +24,21 @@ from tidings.settings import SettingsError
 DATA = b"Subject: a test\r\n\r\n.a line that begins with a dot\r\n"
 
 
-def send(url: str, told: list[str] | None = None, tls: ssl.SSLContext | None = None) -> None:
-    """Send DATA, and write into `told` that it is about to leave."""
-    told = [] if told is None else told
-    SmtpSender(url, 5, tls).send(DATA, "shop@example.com", "ada@example.com", lambda: told.append("about to leave"))
+def send(
+    url: str,
+    told: list[str] | None = None,
+    tls: ssl.SSLContext | None = None,
+    timeout: float = 5.0,
+    patience: float = 5.0,
+) -> None:
+    """Send DATA, write into `told` that it is about to leave, and then wait `patience` seconds for the answer."""
+
+    def leave() -> float:
+        if told is not None:
+            told.append("about to leave")
+        return patience
+
+    SmtpSender(url, timeout, tls).send(DATA, "shop@example.com", "ada@example.com", leave)
 
 
 def test_a_mail_arrives_byte_for_byte_and_its_leaving_is_announced_once() -> None:
@@ -61,6 +72,7 @@ REFUSALS = [
     ("RCPT", "554 5.7.1 listed at a blocklist", RefusedError, False),
     ("DATA", "451 4.3.0 not now", TemporaryError, True),
     ("DATA", "554 no valid recipients", RefusedError, True),
+    ("DATA", "220 what?", TemporaryError, True),
     ("MAIL DATA", "421 closing down", TemporaryError, True),
     ("MAIL DATA", "452 4.3.1 out of space", TemporaryError, True),
     ("MAIL DATA", "550 5.1.1 no such user after all", DeadAddressError, True),
@@ -96,6 +108,32 @@ def test_a_break_after_the_mail_left_is_an_unknown_outcome() -> None:
         assert len(server.mails) == 1
 
 
+def test_a_server_that_scans_the_mail_may_take_longer_than_any_other_step() -> None:
+    """RFC 5321 gives it ten minutes; who hangs up earlier gets the same mail delivered again and again."""
+    with MailServer() as server:
+        server.pause = 0.6
+        send(server.url, timeout=0.2)
+        assert len(server.mails) == 1
+
+
+def test_a_server_that_never_says_whether_it_took_the_mail_is_an_unknown_outcome() -> None:
+    """Patience ends, and what became of the mail stays open."""
+    with MailServer() as server:
+        server.pause = 60
+        with pytest.raises(UnknownOutcomeError, match="SMTPServerDisconnected"):
+            send(server.url, patience=0.1)
+
+
+def test_a_server_that_never_asks_for_the_content_has_certainly_not_taken_it() -> None:
+    """The mail was announced, and nothing of it had left."""
+    told: list[str] = []
+    with MailServer() as server:
+        server.answers["DATA"] = [VANISH]
+        with pytest.raises(TemporaryError, match="SMTPServerDisconnected") as raised:
+            send(server.url, told)
+        assert (type(raised.value), told, server.mails) == (TemporaryError, ["about to leave"], [])
+
+
 def test_a_server_that_is_not_there_is_a_temporary_failure() -> None:
     """Nothing was sent, nothing was announced."""
     told: list[str] = []
@@ -111,13 +149,13 @@ def test_a_server_that_never_greets_is_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         sender = SmtpSender(f"smtp://127.0.0.1:{silent.getsockname()[1]}", timeout=0.1)
         with pytest.raises(TemporaryError, match="SMTPServerDisconnected"):
-            sender.send(DATA, "shop@example.com", "ada@example.com", lambda: None)
+            sender.send(DATA, "shop@example.com", "ada@example.com", lambda: 5.0)
 
 
 def test_who_cannot_announce_does_not_send() -> None:
     """A store that fails just before the mail leaves keeps it from leaving, and its own error reaches the caller."""
 
-    def fail() -> None:
+    def fail() -> float:
         raise StoreError("no store")
 
     with MailServer() as server:

@@ -16,6 +16,7 @@ from google.api_core.exceptions import NotFound
 from tests.endpoint import endpoint
 from tests.pubsub_bench import Bench
 from tests.support import eventually
+from tidings import dead_letter
 
 
 def test_a_published_message_can_be_pulled_with_the_id_that_publish_returned(
@@ -210,6 +211,7 @@ def test_after_the_last_attempt_a_message_goes_to_the_dead_letter_topic(pubsub: 
     assert pubsub.pull_for(subscription, 0.5) == []
     [letter] = pubsub.pull(morgue)
     attributes = dict(letter.message.attributes)
+    assert dead_letter.read(letter.message.data, attributes).reason == "undeliverable"
     assert datetime.fromisoformat(attributes.pop("CloudPubSubDeadLetterSourceTopicPublishTime"))
     assert letter.message.data == b"poison"
     assert attributes == {

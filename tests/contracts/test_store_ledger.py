@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from msgspec.structs import replace
 
 from tests.contracts.samples import AWKWARD_KEYS, NOON, a_decision, at, together
 from tidings.adapters.stores import open_store
@@ -67,6 +68,19 @@ class TestClaim:
         entry = the_entry(store)
         assert (entry.status, entry.lease_until) == ("handing_over", TOO_LATE + LEASE)
         assert store.claim(a_decision(), TOO_LATE + LEASE, LEASE) is Claim.UNKNOWN
+
+    def test_transactional_mail_in_the_unknown_is_begun_again_once(self, store: Store) -> None:
+        """Better twice than not at all; the second unknown is for a person."""
+        decision = replace(a_decision(), kind="transactional")
+        store.claim(decision, NOON, LEASE)
+        store.hand_over("send-1", at(1))
+        assert store.claim(decision, TOO_LATE, LEASE) is Claim.GRANTED
+        entry = the_entry(store)
+        assert (entry.status, entry.attempts, entry.repeats) == ("claimed", 2, 1)
+        store.hand_over("send-1", at(61))
+        assert store.claim(decision, at(61), LEASE) is Claim.HELD
+        assert store.claim(decision, TOO_LATE + LEASE, LEASE) is Claim.UNKNOWN
+        assert the_entry(store).repeats == 1
 
     @pytest.mark.parametrize("status", FINAL)
     def test_a_send_that_has_ended_is_done(self, store: Store, status: FinalStatus) -> None:

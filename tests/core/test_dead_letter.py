@@ -68,6 +68,39 @@ def test_what_is_no_dead_letter_is_not_read_as_one(change: dict[str, str | None]
     assert (caught.value.reason, caught.value.detail) == ("not_a_dead_letter", detail)
 
 
+MOVED = {
+    "schema": "tidings.decision.v1",
+    "CloudPubSubDeadLetterSourceDeliveryCount": "20",
+    "CloudPubSubDeadLetterSourceSubscription": "tidings-sends-deliver",
+    "CloudPubSubDeadLetterSourceSubscriptionProject": "shop",
+    "CloudPubSubDeadLetterSourceTopicPublishTime": "2026-03-01T12:00:00.000Z",
+}
+"""The attributes of a decision that Pub/Sub has moved to the dead letters."""
+
+
+def test_a_letter_that_pubsub_moved_is_read_as_one_that_could_not_be_delivered() -> None:
+    """Nobody had the time to say why; it can be replayed as it was."""
+    letter = dead_letter.read(b"{", MOVED)
+    assert (letter.step, letter.reason) == ("pubsub", "undeliverable")
+    assert letter.detail == "Pub/Sub gave up after 20 deliveries to tidings-sends-deliver"
+    assert (letter.data, letter.attributes, letter.at) == (b"{", {"schema": "tidings.decision.v1"}, NOW)
+    assert not letter.truncated
+
+
+@pytest.mark.parametrize(
+    ("time", "detail"),
+    [
+        (None, "the attribute CloudPubSubDeadLetterSourceTopicPublishTime is missing"),
+        ("noon", "the attribute CloudPubSubDeadLetterSourceTopicPublishTime is not a time"),
+    ],
+)
+def test_a_moved_letter_without_its_time_is_no_dead_letter(time: str | None, detail: str) -> None:
+    changed = {**MOVED, "CloudPubSubDeadLetterSourceTopicPublishTime": time}
+    with pytest.raises(InvalidEventError) as caught:
+        dead_letter.read(b"{", {key: value for key, value in changed.items() if value is not None})
+    assert (caught.value.reason, caught.value.detail) == ("not_a_dead_letter", detail)
+
+
 @pytest.mark.parametrize(
     ("payload", "kept"),
     [

@@ -3,9 +3,11 @@
 from datetime import datetime, timedelta, timezone
 
 import msgspec
+import pytest
 
 from tests.sends import NOW, SETTINGS, a_decision
 from tidings.decisions import Trigger
+from tidings.errors import InvalidEventError
 from tidings.facts import mail_facts
 from tidings.message import unsubscribe_url
 from tidings.rendering import render
@@ -39,6 +41,29 @@ def test_null_is_nothing() -> None:
     facts = mail_facts(a_decision(properties={"name": "Lamp", "price": None}), nameless, SETTINGS)
     assert facts["event"]["properties"] == {"name": "Lamp"}
     assert facts["person"]["traits"] == {"email": "ada@example.com"}
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        b'{"price":1e999}',
+        b'{"name":"half a pair: \\ud800, and more"}',
+        b'{"name":"\xff"}',
+        b'{"a":' * 5000,
+        b"[1]",
+        b"null",
+    ],
+)
+def test_properties_that_nobody_can_read_are_the_fault_of_the_event(properties: bytes) -> None:
+    """They travel through the pipeline unread, so the mailer may be the first to look. It says where, and not what."""
+    odd = Trigger(name="Cart Viewed", timestamp=NOW, properties=msgspec.Raw(properties))
+    fine = Trigger(name="Cart Viewed", timestamp=NOW)
+    for decision, path in ((a_decision(event=odd), "event"), (a_decision(events=(fine, odd)), "events[1]")):
+        with pytest.raises(InvalidEventError) as refused:
+            mail_facts(decision, ADA, SETTINGS)
+        assert refused.value.reason == "unreadable"
+        assert refused.value.detail.startswith(f"{path}.properties: ")
+        assert "half" not in refused.value.detail
 
 
 def test_activity_is_told_in_utc_and_without_its_details() -> None:

@@ -1,11 +1,18 @@
-"""Whatever workers do, crash or oversleep: no mail is sent twice. Every interleaving of three workers is walked."""
+"""Whatever workers do, crash or oversleep: no mail is sent more often than it may be.
+
+Every interleaving of three workers is walked.
+"""
 
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Literal, NamedTuple
 
+import pytest
+from msgspec.structs import replace
+
 from tests.contracts.samples import a_decision, at
 from tidings import ledger
+from tidings.decisions import Decision, MailKind
 from tidings.store import Claim, LedgerEntry
 
 LEASE = timedelta(seconds=10)
@@ -17,6 +24,7 @@ Step = Literal["claim", "prepare", "send", "take back", "finish", "give up"]
 class State(NamedTuple):
     """One moment: the entry, the clock, what each worker does next, and how many mails have gone out."""
 
+    decision: Decision
     entry: LedgerEntry | None = None
     seconds: int = 0
     steps: tuple[Step, ...] = ("claim", "claim", "claim")
@@ -25,7 +33,8 @@ class State(NamedTuple):
     def key(self) -> object:
         """What the future depends on."""
         lease_is_over = self.entry is None or at(self.seconds) >= self.entry.lease_until
-        return self.entry and self.entry.status, lease_is_over, self.steps, self.mails
+        known = self.entry and (self.entry.status, self.entry.repeats)
+        return known, lease_is_over, self.steps, self.mails
 
     def after(self, worker: int, step: Step, entry: LedgerEntry | None, mails: int = 0) -> "State":
         """This worker did something, and goes on with `step`."""
@@ -45,7 +54,7 @@ def deeds(state: State, worker: int) -> Iterator[State]:
     """What one worker can do next, as the delivering function does it."""
     entry, now = state.entry, at(state.seconds)
     if state.steps[worker] == "claim":
-        entry, answer = ledger.claim(entry, a_decision(), now, LEASE)
+        entry, answer = ledger.claim(entry, state.decision, now, LEASE)
         next_step: dict[Claim, Step] = {Claim.GRANTED: "prepare", Claim.UNKNOWN: "give up"}
         yield state.after(worker, next_step.get(answer, "claim"), entry)
         return
@@ -66,20 +75,44 @@ def deeds(state: State, worker: int) -> Iterator[State]:
             yield state.after(worker, "claim", ledger.finish(entry, "dead_lettered", now, None, ""))
 
 
-def test_no_interleaving_of_workers_sends_twice_or_changes_an_ending() -> None:
-    """And there are interleavings that send, that end, and that end without having sent."""
-    seen = {State().key(): State()}
-    waiting = [State()]
+def walk(kind: MailKind, copies: int) -> set[tuple[str, int]]:
+    """Every (status, mails sent) that can come to be; nothing may change an ending, or send more than `copies`."""
+    start = State(replace(a_decision(), kind=kind))
+    seen = {start.key(): start}
+    waiting = [start]
     while waiting:
         state = waiting.pop()
         for future in futures(state):
-            assert future.mails <= 1, future
+            assert future.mails <= copies, future
             if state.entry and state.entry.status in ledger.FINAL:
                 assert future.entry is state.entry, future
             if future.key() not in seen:
                 seen[future.key()] = future
                 waiting.append(future)
-    endings = {(state.entry.status, state.mails) for state in seen.values() if state.entry}
+    return {(state.entry.status, state.mails) for state in seen.values() if state.entry}
+
+
+def test_no_interleaving_of_workers_sends_marketing_mail_twice() -> None:
+    """And there are interleavings that send, that end, and that end without having sent."""
+    endings = walk("marketing", copies=1)
     assert {("sent", 1), ("dead_lettered", 0), ("dead_lettered", 1), ("claimed", 0)} <= endings
     assert ("sent", 0) not in endings
     assert ("claimed", 1) not in endings
+
+
+def test_no_interleaving_of_workers_sends_transactional_mail_more_than_twice() -> None:
+    """It is begun again once when nobody knows, and nothing is called sent that was not."""
+    endings = walk("transactional", copies=2)
+    assert {("sent", 1), ("sent", 2), ("claimed", 1), ("dead_lettered", 2)} <= endings
+    assert ("sent", 0) not in endings
+
+
+@pytest.mark.parametrize("kind", ["marketing", "transactional"])
+def test_a_worker_that_never_comes_to_the_mail_leaves_no_doubt(kind: MailKind) -> None:
+    """It is taken over as often as workers vanish, and no repeat is used up."""
+    entry: LedgerEntry | None = None
+    for turn in range(5):
+        entry, answer = ledger.claim(entry, replace(a_decision(), kind=kind), at(11 * turn), LEASE)
+        assert answer is Claim.GRANTED
+    assert entry
+    assert (entry.attempts, entry.repeats) == (5, 0)

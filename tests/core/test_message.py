@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from tests.sends import NOW, SETTINGS, a_decision
 from tidings.decisions import Decision
 from tidings.errors import AddressError, TemplateError
-from tidings.message import ascii_address, build, unsubscribe_url
+from tidings.message import ascii_address, build, check, unsubscribe_url
 from tidings.rendering import Rendered
 from tidings.settings import Settings, SettingsError
 from tidings.tokens import Unsubscribe, read_unsubscribe
@@ -216,6 +216,16 @@ def test_a_sender_that_is_none_is_the_operators_fault(mail_from: str) -> None:
     """It names the variable."""
     with pytest.raises(SettingsError, match="TIDINGS_MAIL_FROM"):
         data_of(a_decision(), settings=replace(SETTINGS, mail_from=mail_from))
+
+
+@pytest.mark.parametrize(
+    ("missing", "variable"), [({"mail_from": ""}, "TIDINGS_MAIL_FROM"), ({"secret": ""}, "TIDINGS_SECRET")]
+)
+def test_what_every_mail_needs_can_be_asked_for_before_there_is_one(missing: dict[str, str], variable: str) -> None:
+    """It names the variable."""
+    check(SETTINGS)
+    with pytest.raises(SettingsError, match=variable):
+        check(replace(SETTINGS, **missing))
 
 
 def test_a_sender_at_an_international_domain_is_written_in_ascii() -> None:

@@ -36,6 +36,17 @@ def test_a_role_without_a_name_or_an_address_is_refused_without_repeating_it(wri
     assert written not in str(refused.value)
 
 
+@pytest.mark.parametrize("written", ["10", "100"])
+def test_deliveries_are_counted_in_whole_numbers(written: str) -> None:
+    assert settings.load({"TIDINGS_DELIVERY_ATTEMPTS": written}).delivery_attempts == int(written)
+
+
+@pytest.mark.parametrize("written", ["", "9", "101", "-20", "20.5", "many", "\u0665\u0665"])
+def test_what_pubsub_would_not_take_as_a_number_of_deliveries_is_refused(written: str) -> None:
+    with pytest.raises(SettingsError, match="TIDINGS_DELIVERY_ATTEMPTS must be a whole number from 10 to 100"):
+        settings.load({"TIDINGS_DELIVERY_ATTEMPTS": written})
+
+
 def test_a_short_secret_is_refused() -> None:
     with pytest.raises(SettingsError, match="TIDINGS_SECRET"):
         settings.load({"TIDINGS_SECRET": "too short"})

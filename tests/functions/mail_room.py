@@ -158,10 +158,11 @@ class MailRoom:
         return found
 
 
-def envelope(data: bytes, attributes: Mapping[str, str]) -> bytes:
-    """The body of a push request (https://cloud.google.com/pubsub/docs/push)."""
+def envelope(data: bytes, attributes: Mapping[str, str], attempt: int = 0) -> bytes:
+    """The body of a push request (https://cloud.google.com/pubsub/docs/push); attempts are counted from 1, or not."""
     message = {"data": base64.b64encode(data).decode(), "attributes": attributes, "messageId": "1"}
-    return json.dumps({"message": message, "subscription": "projects/p/subscriptions/s"}).encode()
+    counted = {"deliveryAttempt": attempt} if attempt else {}
+    return json.dumps({"message": message, "subscription": "projects/p/subscriptions/s", **counted}).encode()
 
 
 @contextmanager

@@ -4,14 +4,19 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
+from functions.deliver import Mailer
 from tests.functions.mail_room import MailRoom, ago, envelope
-from tests.sends import a_decision
+from tests.sends import NOW, a_decision
 from tests.support import eventually
 from tidings import decisions
 from tidings.adapters.pubsub import Message, ensure_subscription
 from tidings.consent import address_digest
+from tidings.decisions import Trigger
+from tidings.settings import SettingsError
 
 ADDRESS = "ada@example.com"
 
@@ -198,6 +203,21 @@ def test_a_mail_that_cannot_be_rendered_is_dead_lettered(
     assert (room.dead_letters(), room.mail.mails) == ([], [])
 
 
+@pytest.mark.parametrize("kind", ["marketing", "transactional"])
+def test_an_event_that_cannot_be_read_is_dead_lettered_and_not_tried_again(room: MailRoom, kind: str) -> None:
+    """A number that fits nowhere came all the way: no try will ever make it fit."""
+    trigger = Trigger(name="Product Viewed", timestamp=NOW, properties=msgspec.Raw(b'{"price":1e999}'))
+    decision = a_decision(event=trigger, kind=kind)
+    assert [room.push(decision), room.push(decision)] == [204, 204]
+    status, reason, detail = room.ending(decision)
+    assert (status, reason) == ("dead_lettered", "render_failed")
+    assert detail.startswith("event.properties: Number out of range")
+    (letter,) = room.dead_letters()
+    assert (letter.reason, letter.detail) == ("render_failed", detail)
+    assert decisions.decode(letter.data) == decision
+    assert room.mail.mails == []
+
+
 # The mail server
 
 
@@ -250,6 +270,7 @@ def test_a_refusal_by_policy_is_dead_lettered_and_not_held_against_the_address(
 # Messages that are not ours
 
 
+NAIVE = datetime(2026, 3, 2, 12, 0)  # noqa: DTZ001
 NOT_OURS = [
     (b"", {}),
     (b"not json", {"schema": decisions.SCHEMA}),
@@ -260,7 +281,9 @@ NOT_OURS = [
     (decisions.encode(a_decision()), {"schema": "tidings.decision.v9"}),
     (decisions.encode(a_decision(send_id="x" * 32)), {"schema": decisions.SCHEMA}),
     (decisions.encode(a_decision(send_id="0" * 31 + "\n")), {"schema": decisions.SCHEMA}),
-    (decisions.encode(a_decision(decided_at=datetime(2026, 3, 2, 12, 0))), {"schema": decisions.SCHEMA}),  # noqa: DTZ001
+    (decisions.encode(a_decision(decided_at=NAIVE)), {"schema": decisions.SCHEMA}),
+    (decisions.encode(a_decision(event=Trigger(name="Viewed", timestamp=NAIVE))), {"schema": decisions.SCHEMA}),
+    (decisions.encode(a_decision(events=(Trigger(name="Viewed", timestamp=NAIVE),))), {"schema": decisions.SCHEMA}),
 ]
 
 
@@ -292,6 +315,18 @@ def test_only_post_delivers(room: MailRoom) -> None:
     """A browser that finds the address changes nothing."""
     response = room.client("deliver").get("/")
     assert (response.status_code, response.headers["Allow"]) == (405, "POST")
+
+
+# Settings
+
+
+@pytest.mark.parametrize(
+    ("missing", "variable"), [({"secret": ""}, "TIDINGS_SECRET"), ({"mail_from": "Northwind"}, "TIDINGS_MAIL_FROM")]
+)
+def test_a_mailer_that_could_never_send_is_not_built(room: MailRoom, missing: dict[str, str], variable: str) -> None:
+    """The operator hears of it before the first decision is touched, by the name of the variable."""
+    with pytest.raises(SettingsError, match=variable):
+        Mailer(replace(room.settings, **missing), room.store, room.publisher, room.sender)
 
 
 # What is said about it

@@ -8,7 +8,7 @@ from typing import Any
 
 import flask
 
-from functions.deliver import LEASE, Mailer
+from functions.deliver import Mailer
 from tests.functions.mail_room import MailRoom, ago, envelope
 from tests.mail_server import VANISH
 from tests.sends import a_decision
@@ -17,14 +17,15 @@ from tidings.adapters.pubsub import Publisher
 from tidings.adapters.smtp import SmtpSender
 from tidings.adapters.sqlite_store import SqliteStore
 from tidings.decisions import Decision
+from tidings.ledger import LEASE
 from tidings.store import Claim
 
 
 def died_while(room: MailRoom, decision: Decision, *, handing_over: bool) -> None:
-    """Leave behind what a worker leaves that claimed the decision two minutes ago and then died."""
-    assert room.store.claim(decision, ago(minutes=2), LEASE) is Claim.GRANTED
+    """Leave behind what a worker leaves that claimed the decision three minutes ago and then died."""
+    assert room.store.claim(decision, ago(minutes=3), LEASE) is Claim.GRANTED
     if handing_over:
-        assert room.store.hand_over(decision.send_id, ago(minutes=2))
+        assert room.store.hand_over(decision.send_id, ago(minutes=3))
 
 
 def test_a_worker_that_holds_the_decision_is_left_alone(room: MailRoom) -> None:
@@ -77,9 +78,9 @@ class Worker:
         self._mailer = Mailer(room.settings, **parts, clock=lambda: self.now, lease=LEASE)
         self._app = flask.Flask("worker")
 
-    def push(self, decision: Decision) -> int:
-        """Deliver a decision to this worker."""
-        body = envelope(decisions.encode(decision), {"schema": decisions.SCHEMA})
+    def push(self, decision: Decision, attempt: int = 0) -> int:
+        """Deliver a decision to this worker, for the how manieth time."""
+        body = envelope(decisions.encode(decision), {"schema": decisions.SCHEMA}, attempt)
         with self._app.test_request_context("/", method="POST", data=body):
             return self._mailer(flask.request).status_code
 
@@ -109,12 +110,63 @@ def test_a_connection_that_breaks_is_no_end_for_transactional_mail(room: MailRoo
     assert room.ending(decision)[0] == "sent"
 
 
+def test_transactional_mail_is_repeated_once_however_long_its_outcome_stays_unknown(room: MailRoom) -> None:
+    """A server that takes the mail and never says so would otherwise deliver a copy with every try."""
+    decision, worker = a_decision(kind="transactional", template="welcome"), Worker(room)
+    room.mail.answers["MAIL DATA"] = [VANISH] * 30
+    for _ in range(30):
+        worker.push(decision)
+        worker.now += LEASE
+    assert len(room.mail.mails) == 2
+    status, reason, detail = room.ending(decision)
+    assert (status, reason) == ("dead_lettered", None)
+    assert detail.startswith("outcome unknown: ")
+    (letter,) = room.dead_letters()
+    assert (letter.reason, decisions.decode(letter.data)) == ("outcome_unknown", decision)
+
+
+def test_tries_that_certainly_failed_do_not_use_up_the_repeat(room: MailRoom) -> None:
+    """A server that was busy three times, then vanished with the mail, gets it once more."""
+    decision, worker = a_decision(kind="transactional", template="welcome"), Worker(room)
+    room.mail.answers["MAIL DATA"] = ["452 4.3.1 out of space"] * 3 + [VANISH]
+    assert [worker.push(decision) for _ in range(4)] == [503] * 4
+    worker.now += LEASE
+    assert worker.push(decision) == 204
+    assert (len(room.mail.mails), room.ending(decision)[0]) == (2, "sent")
+
+
+def test_a_mail_server_that_takes_its_time_gets_the_mail_once(room: MailRoom) -> None:
+    """It may take longer than any other step of the conversation, and what is left of the lease."""
+    decision = a_decision(kind="transactional", template="welcome")
+    room.mail.pause = 0.6
+    assert Worker(room, sender=SmtpSender(room.mail.url, timeout=0.2)).push(decision) == 204
+    assert (len(room.mail.mails), room.ending(decision)) == (1, ("sent", None, ""))
+
+
+class PatientSender(SmtpSender):
+    """Keeps for how long it would have waited."""
+
+    patience: float | None = None
+
+    def send(self, data: bytes, envelope_from: str, recipient: str, before_data: Callable[[], float]) -> None:
+        """Announce, and send nothing."""
+        self.patience = before_data()
+
+
+def test_the_mail_server_has_what_is_left_of_the_lease_but_for_the_time_to_write_its_answer_down(
+    room: MailRoom,
+) -> None:
+    sender = PatientSender(room.mail.url)
+    assert Worker(room, sender=sender).push(a_decision()) == 204
+    assert sender.patience == LEASE.total_seconds() * 0.9
+
+
 class SlowSender(SmtpSender):
     """A mail server that lets something happen before it wants the mail, once."""
 
     meanwhile: Callable[[], None] | None = None
 
-    def send(self, data: bytes, envelope_from: str, recipient: str, before_data: Callable[[], None]) -> None:
+    def send(self, data: bytes, envelope_from: str, recipient: str, before_data: Callable[[], float]) -> None:
         """Wait, then talk."""
         happening, self.meanwhile = self.meanwhile, None
         if happening:
@@ -123,14 +175,14 @@ class SlowSender(SmtpSender):
 
 
 def test_a_worker_that_was_too_slow_does_not_send(room: MailRoom) -> None:
-    """With half of its lease gone it gives the decision back before anything has left."""
+    """With a quarter of its lease gone it gives the decision back before anything has left."""
     decision, sender = a_decision(), SlowSender(room.mail.url)
     worker = Worker(room, sender=sender)
 
-    def half_a_lease_passes() -> None:
-        worker.now += LEASE / 2 + timedelta(seconds=1)
+    def a_quarter_of_the_lease_passes() -> None:
+        worker.now += LEASE / 4 + timedelta(seconds=1)
 
-    sender.meanwhile = half_a_lease_passes
+    sender.meanwhile = a_quarter_of_the_lease_passes
     assert worker.push(decision) == 503
     assert room.mail.mails == []
     assert worker.push(decision) == 204
@@ -187,7 +239,7 @@ class ThenLockedSender(SmtpSender):
         super().__init__(url)
         self._lock = lock
 
-    def send(self, data: bytes, envelope_from: str, recipient: str, before_data: Callable[[], None]) -> None:
+    def send(self, data: bytes, envelope_from: str, recipient: str, before_data: Callable[[], float]) -> None:
         """Talk, then lock."""
         super().send(data, envelope_from, recipient, before_data)
         self._lock()

@@ -5,13 +5,18 @@ from typing import Any
 import pytest
 from google.cloud import pubsub_v1
 
-from tests.terraform.module import PROJECT, names, resources, subscription_name
+from functions.deliver import RESERVE
+from tests.terraform.module import PROJECT, local, names, resources, subscription_name
+from tidings import settings
 from tidings.adapters.pubsub_server import PubSubServer
+from tidings.ledger import LEASE
 from tidings.local import topology
 from tidings.settings import Settings
 
 SUBSCRIPTIONS = resources("google_pubsub_subscription")
 ONLY_IN_PRODUCTION = {"tidings-events-archive"}
+LOCAL_ATTEMPTS = 33
+"""Not the default, so that it shows where the number comes from."""
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +24,8 @@ def local_run() -> dict[str, Any]:
     """What a local run sets up: every topic's name, every subscription by name."""
     with pytest.MonkeyPatch.context() as patch, PubSubServer() as address:
         patch.setenv("PUBSUB_EMULATOR_HOST", address)
-        topology.prepare(Settings(project=PROJECT), "http://127.0.0.1:1/deliver")
+        chosen = Settings(project=PROJECT, delivery_attempts=LOCAL_ATTEMPTS)
+        topology.prepare(chosen, "http://127.0.0.1:1/deliver")
         project = f"projects/{PROJECT}"
         with pubsub_v1.SubscriberClient() as subscriber:
             subscriptions = {one.name: one for one in subscriber.list_subscriptions(project=project)}
@@ -49,19 +55,41 @@ def test_the_subscriptions_are_the_same_but_for_the_archive(local_run: dict[str,
 
 @pytest.mark.parametrize("resource", [one for one in SUBSCRIPTIONS if subscription_name(one) not in ONLY_IN_PRODUCTION])
 def test_a_subscription_reads_and_is_read_as_in_a_local_run(resource: str, local_run: dict[str, Any]):
-    production, local = SUBSCRIPTIONS[resource], local_run["subscriptions"][full_name(resource)]
-    assert names(production["topic"]) == local.topic
-    assert production["ack_deadline_seconds"] == local.ack_deadline_seconds
-    assert ("push_config" in production) == bool(local.push_config.push_endpoint)
+    production, here = SUBSCRIPTIONS[resource], local_run["subscriptions"][full_name(resource)]
+    assert names(production["topic"]) == here.topic
+    assert production["ack_deadline_seconds"] == here.ack_deadline_seconds
+    assert ("push_config" in production) == bool(here.push_config.push_endpoint)
     [dead] = production.get("dead_letter_policy", [{"dead_letter_topic": ""}])
-    assert names(dead["dead_letter_topic"]) == local.dead_letter_policy.dead_letter_topic
+    assert names(dead["dead_letter_topic"]) == here.dead_letter_policy.dead_letter_topic
+
+
+def production_backoff() -> float:
+    """For how many seconds a decision rests at most before it comes again."""
+    [retry] = SUBSCRIPTIONS["deliver"]["retry_policy"]
+    return float(retry["maximum_backoff"].rstrip("s"))
 
 
 def test_production_is_the_more_patient_one(local_run: dict[str, Any]):
-    production, local = SUBSCRIPTIONS["deliver"], local_run["subscriptions"][full_name("deliver")]
-    [dead], [retry] = production["dead_letter_policy"], production["retry_policy"]
-    assert dead["max_delivery_attempts"] >= local.dead_letter_policy.max_delivery_attempts
-    assert float(retry["maximum_backoff"].rstrip("s")) >= local.retry_policy.maximum_backoff.total_seconds()
+    here = local_run["subscriptions"][full_name("deliver")]
+    assert local("delivery_attempts") >= here.dead_letter_policy.max_delivery_attempts
+    assert production_backoff() >= here.retry_policy.maximum_backoff.total_seconds()
+
+
+def test_the_mailer_is_told_how_often_it_is_asked(local_run: dict[str, Any]):
+    """It has to end a decision before Pub/Sub moves it away without a word."""
+    [dead] = SUBSCRIPTIONS["deliver"]["dead_letter_policy"]
+    assert dead["max_delivery_attempts"] == "${local.delivery_attempts}"
+    assert local("environment")["TIDINGS_DELIVERY_ATTEMPTS"] == "${tostring(local.delivery_attempts)}"
+    assert settings.load({"TIDINGS_DELIVERY_ATTEMPTS": str(local("delivery_attempts"))})
+    here = local_run["subscriptions"][full_name("deliver")]
+    assert here.dead_letter_policy.max_delivery_attempts == LOCAL_ATTEMPTS
+
+
+def test_the_lease_of_a_worker_that_died_in_the_last_try_ends_while_pubsub_still_delivers(local_run: dict[str, Any]):
+    """Otherwise nobody would be left to give the decision up."""
+    here = local_run["subscriptions"][full_name("deliver")]
+    for backoff in (production_backoff(), here.retry_policy.maximum_backoff.total_seconds()):
+        assert RESERVE * backoff > LEASE.total_seconds()
 
 
 @pytest.mark.parametrize("resource", SUBSCRIPTIONS)

@@ -3,6 +3,7 @@
 import re
 import smtplib
 import ssl
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from urllib.parse import unquote, urlsplit
@@ -36,7 +37,7 @@ class SmtpSender:
 
     Args:
         url: `smtp://[user:password@]host[:25]`, with STARTTLS when the server offers it, or `smtps://...[:465]`.
-        timeout: seconds that any single step may take.
+        timeout: seconds that any single step may take, but for the one after the mail's content.
         tls: who is trusted; by default whoever the system trusts.
 
     Raises:
@@ -57,17 +58,19 @@ class SmtpSender:
         self._timeout = timeout
         self._tls = tls or ssl.create_default_context()
 
-    def send(self, data: bytes, envelope_from: str, recipient: str, before_data: Callable[[], None]) -> None:
+    def send(self, data: bytes, envelope_from: str, recipient: str, before_data: Callable[[], float]) -> None:
         """Hand one mail over; returning means that the server has taken it.
 
         `before_data` is called when the server has accepted sender and recipient and nothing of the mail has left yet;
-        what it raises ends the conversation without a mail and reaches the caller as it is.
+        what it raises ends the conversation without a mail and reaches the caller as it is. It returns for how many
+        seconds the mail itself may keep us: a server may scan it for minutes before it answers (RFC 5321 section
+        4.5.3.2.6 asks for the patience of ten), and who gives up earlier cannot know what became of it.
 
         Raises:
             TemporaryError: it certainly was not taken, and may be later.
             AddressError, DeadAddressError: the server refuses the recipient.
             RefusedError: the server refuses this mail.
-            UnknownOutcomeError: the connection broke, or went silent, after the mail had begun to leave.
+            UnknownOutcomeError: the connection broke, or stayed silent, after the mail had begun to leave.
         """
         smtp = self._connect(envelope_from.rpartition("@")[2])
         try:
@@ -76,13 +79,16 @@ class SmtpSender:
                 _accepted("RCPT", *smtp.rcpt(recipient))
             except OSError as error:
                 raise _unreachable(error) from None
-            before_data()
+            until = before_data() + time.monotonic()
             try:
-                _accepted("DATA", *smtp.data(data))
-            except smtplib.SMTPDataError as error:
-                _accepted("DATA", error.smtp_code, error.smtp_error)  # type: ignore[arg-type]  # it is always bytes
+                code, reply = smtp.docmd("DATA")
             except OSError as error:
-                raise UnknownOutcomeError(f"no answer to the mail: {type(error).__name__}") from None
+                raise _unreachable(error) from None
+            if 400 <= code < 600:
+                _accepted("DATA", code, reply)
+            if code != 354:  # nonsense, but nothing of the mail has left
+                raise TemporaryError(f"the mail server says: DATA {code} -")
+            _accepted("DATA", *_content(smtp, data, until))
         finally:
             with suppress(OSError):
                 smtp.putcmd("QUIT")  # its answer cannot matter any more, so nobody waits for it
@@ -112,6 +118,23 @@ class SmtpSender:
         if self._secure:
             return smtplib.SMTP_SSL(self._host, self._port, own_name, timeout=self._timeout, context=self._tls)
         return smtplib.SMTP(self._host, self._port, own_name, timeout=self._timeout)
+
+
+def _content(smtp: smtplib.SMTP, data: bytes, until: float) -> tuple[int, bytes]:
+    """Send what the server now waits for, and return what it says to that. What fails here fails with the mail out."""
+    data = re.sub(rb"(?m)^\.", b"..", data)  # section 4.5.2: the line that ends the mail is a dot
+    try:
+        assert smtp.sock
+        smtp.sock.settimeout(_left(until))
+        smtp.send(data + (b"" if data.endswith(b"\r\n") else b"\r\n") + b".\r\n")
+        smtp.sock.settimeout(_left(until))
+        return smtp.getreply()
+    except OSError as error:
+        raise UnknownOutcomeError(f"no answer to the mail: {type(error).__name__}") from None
+
+
+def _left(until: float) -> float:
+    return max(until - time.monotonic(), 0.01)  # 0 would mean something else to a socket
 
 
 def _accepted(command: str, code: int, reply: bytes) -> None:

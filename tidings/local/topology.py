@@ -1,6 +1,7 @@
 """The topics and subscriptions of the local run."""
 
 from tidings.adapters.pubsub import ensure_subscription, ensure_topic
+from tidings.ledger import LEASE
 from tidings.settings import Settings
 
 EVENTS_ACK_DEADLINE = 10
@@ -23,10 +24,10 @@ def prepare(settings: Settings, deliver_url: str) -> None:
         f"{sends}-deliver",
         sends,
         push_endpoint=deliver_url,
-        ack_deadline=30,
+        ack_deadline=int(LEASE.total_seconds()),
         dead_letter_topic=dead,
-        max_delivery_attempts=20,
+        max_delivery_attempts=settings.delivery_attempts,
         min_backoff=1,
-        max_backoff=30,
+        max_backoff=30,  # long enough for a dead worker's lease to end within the mailer's reserve of deliveries
     )
     ensure_subscription(project, f"{dead}-inspect", dead)
