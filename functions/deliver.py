@@ -34,7 +34,6 @@ from tidings.errors import (
     UnknownOutcomeError,
 )
 from tidings.facts import mail_facts
-from tidings.ledger import LEASE
 from tidings.message import build, check
 from tidings.rendering import render
 from tidings.settings import Settings
@@ -74,7 +73,6 @@ class Mailer:
         publisher: takes dead letters.
         sender: the mail server.
         clock: the time; only the shell reads one.
-        lease: how long one worker may work on a decision before another one takes over.
 
     Raises:
         SettingsError: no mail could ever be built with these settings.
@@ -87,7 +85,6 @@ class Mailer:
         publisher: Publisher,
         sender: SmtpSender,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        lease: timedelta = LEASE,
     ) -> None:
         check(settings)
         self._settings = settings
@@ -95,7 +92,7 @@ class Mailer:
         self._publisher = publisher
         self._sender = sender
         self._clock = clock
-        self._lease = lease
+        self._lease = timedelta(seconds=settings.lease_seconds)
         self._last_try = settings.delivery_attempts - RESERVE
 
     def __call__(self, request: flask.Request) -> flask.Response:

@@ -18,6 +18,7 @@ locals {
     TIDINGS_POSTAL_ADDRESS     = var.postal_address
     TIDINGS_ROLES              = join(",", [for role, address in var.roles : "${role}=${address}"])
     TIDINGS_DELIVERY_ATTEMPTS  = tostring(local.delivery_attempts)
+    TIDINGS_LEASE_SECONDS      = tostring(local.lease_seconds)
   }
 
   mails_an_instance = 10 # at the same time
@@ -41,7 +42,7 @@ locals {
       concurrency     = local.mails_an_instance
       min_instances   = var.warm_instances
       max_instances   = floor(var.mail_connections / local.mails_an_instance)
-      timeout_seconds = 120 # the lease of a decision: who has not ended it by then has lost it
+      timeout_seconds = local.lease_seconds # who has not ended a decision by then has lost it
     }
     engage = {
       description     = "The pages behind unsubscribe links."

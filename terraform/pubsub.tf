@@ -12,6 +12,9 @@ locals {
   # How often a decision is delivered at most. The mailer is told, and ends it a few deliveries earlier, with a reason.
   delivery_attempts = 100
 
+  # How long one worker of the mailer may work on a decision; so long waits one whose worker has died.
+  lease_seconds = 120
+
   publications = merge([
     for who, topics in local.publishers : {
       for topic in topics : "${who}/${topic}" => { who = who, topic = topic }
@@ -61,7 +64,7 @@ resource "google_pubsub_subscription" "deliver" {
   project              = local.project
   name                 = "${google_pubsub_topic.this["sends"].name}-deliver"
   topic                = google_pubsub_topic.this["sends"].id
-  ack_deadline_seconds = 120
+  ack_deadline_seconds = local.lease_seconds
 
   push_config {
     push_endpoint = google_cloudfunctions2_function.this["deliver"].service_config[0].uri

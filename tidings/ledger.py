@@ -19,10 +19,6 @@ from tidings.store import Claim, FinalStatus, LedgerEntry
 
 FINAL: frozenset[str] = frozenset(get_args(FinalStatus))
 
-LEASE = timedelta(seconds=120)
-"""How long one worker may work on a send. The function's timeout and Pub/Sub's ack deadline are as long, so that nobody
-is asked again while a mail server still thinks about it."""
-
 REPEATS: dict[MailKind, int] = {"marketing": 0, "transactional": 1}
 """How often a mail is sent again of which nobody knows whether it went out."""
 

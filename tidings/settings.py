@@ -30,6 +30,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         roles (TIDINGS_ROLES): who else a rule may write to, `support=help@example.com,sales=...`.
         delivery_attempts (TIDINGS_DELIVERY_ATTEMPTS): after how many Pub/Sub gives up on a decision, 10 to 100. The
             subscription is made with this number, and the mailer ends the decision a few deliveries earlier.
+        lease_seconds (TIDINGS_LEASE_SECONDS): how long one worker of the mailer may work on a send, 10 to 600. The
+            function's timeout and Pub/Sub's ack deadline are as long, so that nobody is asked again while a mail server
+            still thinks about it; and so long waits a decision whose worker has died.
     """
 
     project: str = "tidings-local"
@@ -46,6 +49,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     templates: str = ""
     roles: dict[str, str] = {}
     delivery_attempts: int = 20
+    lease_seconds: int = 120
+
+
+_WHOLE_NUMBERS = {"delivery_attempts": (10, 100), "lease_seconds": (10, 600)}
+"""What Pub/Sub takes; of its 5 to 100 deliveries, giving up in good order needs some."""
 
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
@@ -64,18 +72,18 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         values["write_keys"] = tuple(key.strip() for key in keys.split(",") if key.strip())
     if isinstance(roles := values.get("roles"), str):
         values["roles"] = _read_roles(roles)
-    if isinstance(attempts := values.get("delivery_attempts"), str):
-        values["delivery_attempts"] = _read_attempts(attempts)
+    for name, (least, most) in _WHOLE_NUMBERS.items():
+        if isinstance(number := values.get(name), str):
+            values[name] = _read_number(name, number, least, most)
     settings = msgspec.convert(values, Settings)
     if settings.secret and len(settings.secret) < 16:
         raise SettingsError("TIDINGS_SECRET must have at least 16 characters")
     return settings
 
 
-def _read_attempts(text: str) -> int:
-    """Pub/Sub takes 5 to 100, and giving up in good order needs some of them."""
-    if not re.fullmatch(r"[1-9][0-9]|100", text):
-        raise SettingsError("TIDINGS_DELIVERY_ATTEMPTS must be a whole number from 10 to 100")
+def _read_number(name: str, text: str, least: int, most: int) -> int:
+    if not re.fullmatch(r"[1-9][0-9]{0,5}", text) or not least <= int(text) <= most:
+        raise SettingsError(f"TIDINGS_{name.upper()} must be a whole number from {least} to {most}")
     return int(text)
 
 

@@ -47,6 +47,13 @@ def test_what_pubsub_would_not_take_as_a_number_of_deliveries_is_refused(written
         settings.load({"TIDINGS_DELIVERY_ATTEMPTS": written})
 
 
+@pytest.mark.parametrize("written", ["9", "601", "1e2"])
+def test_a_lease_is_as_long_as_pubsub_may_wait_for_an_answer(written: str) -> None:
+    assert settings.load({"TIDINGS_LEASE_SECONDS": "600"}).lease_seconds == 600
+    with pytest.raises(SettingsError, match="TIDINGS_LEASE_SECONDS must be a whole number from 10 to 600"):
+        settings.load({"TIDINGS_LEASE_SECONDS": written})
+
+
 def test_a_short_secret_is_refused() -> None:
     with pytest.raises(SettingsError, match="TIDINGS_SECRET"):
         settings.load({"TIDINGS_SECRET": "too short"})

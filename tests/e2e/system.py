@@ -118,7 +118,7 @@ class System:
 
     def check_the_sums(self) -> None:
         """Wait until every decision has ended; then decisions, ledger, inbox and dead letters must say the same."""
-        eventually(self._every_decision_has_ended, seconds=240)  # a dead worker's lease is two minutes
+        eventually(self._every_decision_has_ended, seconds=120)
         ledger = {entry.send_id: entry for entry in self.ledger()}
         assert ledger.keys() == {decision.send_id for decision in self.decisions()}
         inbox = Counter(send_id(mail) for mail in self.mails())
@@ -157,6 +157,7 @@ def running(folder: Path) -> Iterator[tuple[System, str]]:
     command = [sys.executable, "-m", "tidings.local", "--no-story", "--data", str(folder), "--port", str(port)]
     command += ["--time-scale", str(TIME_SCALE)]
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_EMULATOR_HOST")}
+    environment["TIDINGS_LEASE_SECONDS"] = "10"  # a decision whose worker died waits so long
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     system = System(folder, process, store)
     try:

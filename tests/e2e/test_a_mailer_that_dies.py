@@ -27,7 +27,7 @@ from tidings.local.ports import free_port
 from tidings.settings import Settings
 from tidings.store import ConsentRecord, ProfileUpdate
 
-LEASE = 6.0
+LEASE = 6
 BEFORE, AFTER = "before-the-mail", "after-the-mail"
 """Where the mail server falls silent: before it has the mail, or when it has it and ought to say so."""
 

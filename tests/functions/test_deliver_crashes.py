@@ -17,8 +17,10 @@ from tidings.adapters.pubsub import Publisher
 from tidings.adapters.smtp import SmtpSender
 from tidings.adapters.sqlite_store import SqliteStore
 from tidings.decisions import Decision
-from tidings.ledger import LEASE
+from tidings.settings import Settings
 from tidings.store import Claim
+
+LEASE = timedelta(seconds=Settings().lease_seconds)
 
 
 def died_while(room: MailRoom, decision: Decision, *, handing_over: bool) -> None:
@@ -75,7 +77,7 @@ class Worker:
     def __init__(self, room: MailRoom, **parts: Any) -> None:
         self.now = datetime.now(UTC)
         parts = {"store": room.store, "publisher": room.publisher, "sender": room.sender, **parts}
-        self._mailer = Mailer(room.settings, **parts, clock=lambda: self.now, lease=LEASE)
+        self._mailer = Mailer(room.settings, **parts, clock=lambda: self.now)
         self._app = flask.Flask("worker")
 
     def push(self, decision: Decision, attempt: int = 0) -> int:

@@ -6,13 +6,12 @@ import pytest
 
 from functions.deliver import RESERVE
 from tests.functions.mail_room import DEAD_LETTERS, MailRoom, ago
-from tests.functions.test_deliver_crashes import SlowSender, Worker
+from tests.functions.test_deliver_crashes import LEASE, SlowSender, Worker
 from tests.mail_server import VANISH
 from tests.sends import a_decision
 from tests.support import eventually
 from tidings import decisions
 from tidings.adapters.pubsub import Message, Publisher, ensure_subscription
-from tidings.ledger import LEASE
 from tidings.settings import Settings
 from tidings.store import Claim
 

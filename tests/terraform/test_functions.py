@@ -8,7 +8,7 @@ import pytest
 
 from tests.terraform.environment import FIELDS, MAIN, settings_read_by, variable
 from tests.terraform.module import FOLDER, ROOT, local, resources
-from tidings.ledger import LEASE
+from tidings.settings import Settings
 
 FUNCTIONS = local("functions")
 NOT_SET = {"TIDINGS_TEMPLATES"}
@@ -64,7 +64,9 @@ def test_nobody_but_pubsub_can_reach_the_mailer():
 def test_the_mailer_and_pubsub_have_as_long_as_the_lease_of_a_decision():
     """A shorter timeout would end a request whose mail is out; a shorter deadline would ask again meanwhile."""
     deadline = resources("google_pubsub_subscription")["deliver"]["ack_deadline_seconds"]
-    assert FUNCTIONS["deliver"]["timeout_seconds"] == deadline == LEASE.total_seconds()
+    assert FUNCTIONS["deliver"]["timeout_seconds"] == deadline == "${local.lease_seconds}"
+    assert local("environment")["TIDINGS_LEASE_SECONDS"] == "${tostring(local.lease_seconds)}"
+    assert local("lease_seconds") == Settings().lease_seconds
 
 
 def test_no_log_of_requests_keeps_an_unsubscribe_link():

@@ -9,7 +9,6 @@ from functions.deliver import RESERVE
 from tests.terraform.module import PROJECT, local, names, resources, subscription_name
 from tidings import settings
 from tidings.adapters.pubsub_server import PubSubServer
-from tidings.ledger import LEASE
 from tidings.local import topology
 from tidings.settings import Settings
 
@@ -89,7 +88,7 @@ def test_the_lease_of_a_worker_that_died_in_the_last_try_ends_while_pubsub_still
     """Otherwise nobody would be left to give the decision up."""
     here = local_run["subscriptions"][full_name("deliver")]
     for backoff in (production_backoff(), here.retry_policy.maximum_backoff.total_seconds()):
-        assert RESERVE * backoff > LEASE.total_seconds()
+        assert RESERVE * backoff > Settings().lease_seconds
 
 
 @pytest.mark.parametrize("resource", SUBSCRIPTIONS)

@@ -7,6 +7,7 @@ store is opened after a fork, not before it. Nothing expires here: whoever keeps
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -78,6 +79,7 @@ class SqliteStore:
 
     def __init__(self, path: str, timeout: float = 10.0) -> None:
         self._lock = threading.Lock()
+        self._timeout = timeout
         with _as_store_error():
             self._db = sqlite3.connect(path, timeout=timeout, isolation_level=None, check_same_thread=False)
         try:
@@ -88,7 +90,7 @@ class SqliteStore:
 
     def _prepare(self) -> None:
         with _as_store_error():
-            self._db.execute("PRAGMA journal_mode = WAL")
+            self._turn_wal_on()
             # FULL: what was committed survives a power cut too. A ledger that forgets sends twice.
             self._db.execute("PRAGMA synchronous = FULL")
         with self._writing() as db:
@@ -100,6 +102,19 @@ class SqliteStore:
                     db.execute(statement)
             if version < SCHEMA_VERSION:
                 db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def _turn_wal_on(self) -> None:
+        """Readers that wait for nobody. Unlike every other statement this one does not wait by itself for its turn."""
+        until = time.monotonic() + self._timeout
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                if not busy or time.monotonic() > until:
+                    raise
+                time.sleep(0.02)
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:

@@ -1,7 +1,6 @@
 """The topics and subscriptions of the local run."""
 
 from tidings.adapters.pubsub import ensure_subscription, ensure_topic
-from tidings.ledger import LEASE
 from tidings.settings import Settings
 
 EVENTS_ACK_DEADLINE = 10
@@ -24,7 +23,7 @@ def prepare(settings: Settings, deliver_url: str) -> None:
         f"{sends}-deliver",
         sends,
         push_endpoint=deliver_url,
-        ack_deadline=int(LEASE.total_seconds()),
+        ack_deadline=settings.lease_seconds,
         dead_letter_topic=dead,
         max_delivery_attempts=settings.delivery_attempts,
         min_backoff=1,
