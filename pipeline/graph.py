@@ -30,6 +30,9 @@ from tidings.store import Activity
 
 Keyed = tuple[str, Event]
 
+DECISIONS, DEAD_LETTERS = "-decisions.jsonl", "-dead-letters.jsonl"
+"""What the names of the files that the bounded form writes end with."""
+
 
 def build(pipeline: beam.Pipeline, settings: PipelineSettings) -> None:
     """Add every step to `pipeline`, in the form that the settings ask for."""
@@ -96,13 +99,13 @@ def _build_bounded(pipeline: beam.Pipeline, settings: PipelineSettings) -> None:
         (replayed.main, with_past.main)
         | "All decisions" >> beam.Flatten()
         | "Decision to line" >> beam.Map(decisions.encode).with_output_types(bytes)
-        | "Write decisions" >> _write_lines(settings.output + "-decisions")
+        | "Write decisions" >> _write_lines(settings.output + DECISIONS)
     )
     _ = (
         (decoded.dead, replayed.dead, with_past.dead)
         | "All dead letters" >> beam.Flatten()
         | "Dead letter to line" >> beam.Map(dead_letter_to_line).with_output_types(bytes)
-        | "Write dead letters" >> _write_lines(settings.output + "-dead-letters")
+        | "Write dead letters" >> _write_lines(settings.output + DEAD_LETTERS)
     )
 
 
@@ -150,7 +153,5 @@ def _with_outputs(step: beam.DoFn, output: Any, **others: Any) -> Any:
     return beam.ParDo(step).with_output_types(output, **others).with_outputs(*others, main="main")
 
 
-def _write_lines(prefix: str) -> Any:
-    return beam.io.WriteToText(
-        prefix, file_name_suffix=".jsonl", shard_name_template="", coder=beam.coders.BytesCoder()
-    )
+def _write_lines(path: str) -> Any:
+    return beam.io.WriteToText(path, shard_name_template="", coder=beam.coders.BytesCoder())

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from apache_beam import Pipeline
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
-from pipeline import graph, local_runner
+from pipeline import graph, local_runner, processes
 from pipeline.options import TidingsOptions
 
 
@@ -16,10 +16,14 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     Raises:
         OptionsError: the options contradict each other; the message says how to mend them.
+        PartFailedError: in the bounded form on several processes, one of them failed.
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     options = PipelineOptions(argv)
     settings = options.view_as(TidingsOptions).settings()
+    if settings.processes > 1:
+        processes.run(argv, settings)
+        return
     local_runner.prepare(options.view_as(StandardOptions).runner or "", settings)
     pipeline = Pipeline(options=options)
     graph.build(pipeline, settings)

@@ -1,0 +1,116 @@
+"""The bounded form on several processes: the file is divided by people, and each part is replayed on its own.
+
+All ids of one person go into the same part, because what they did anonymously is theirs. Beam's own way to use several
+processes, `--direct_running_mode=multi_processing`, sends every element through gRPC, which costs more than it gains.
+"""
+
+import multiprocessing
+import shutil
+import tempfile
+import zlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from apache_beam import Pipeline
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from msgspec.structs import replace
+
+from pipeline import graph, local_runner
+from pipeline.options import PipelineSettings
+from tidings.errors import TidingsError
+from tidings.identity import JOINING
+
+_METHOD = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
+
+
+class PartFailedError(TidingsError):
+    """A process has ended before its part was replayed. It has said why; nothing was written."""
+
+
+class _Ids(msgspec.Struct, rename="camel"):
+    """All that says whose a line is."""
+
+    type: str = ""
+    user_id: str | None = None
+    anonymous_id: str | None = None
+    previous_id: str | None = None
+
+
+_decoder = msgspec.json.Decoder(_Ids)
+
+
+def run(argv: Sequence[str] | None, settings: PipelineSettings) -> None:
+    """Replay the input on as many processes as the settings say.
+
+    Raises:
+        PartFailedError: one of them failed.
+    """
+    context: Any = multiprocessing.get_context(_METHOD)
+    with tempfile.TemporaryDirectory() as folder:
+        inputs = divide(settings.input, Path(folder), settings.processes)
+        parts = [replace(settings, input=str(one), output=f"{one}-out") for one in inputs]
+        workers = [context.Process(target=run_one, args=(argv, part)) for part in parts]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        if failed := sum(worker.exitcode != 0 for worker in workers):
+            raise PartFailedError(f"{failed} of {len(workers)} processes failed; nothing was written")
+        for name in (graph.DECISIONS, graph.DEAD_LETTERS):
+            with FileSystems.create(settings.output + name) as whole:
+                for part in parts:
+                    with Path(part.output + name).open("rb") as file:
+                        shutil.copyfileobj(file, whole)
+
+
+def run_one(argv: Sequence[str] | None, settings: PipelineSettings) -> None:
+    """Replay the input, whole or a part, in this process."""
+    options = PipelineOptions(argv)
+    local_runner.prepare(options.view_as(StandardOptions).runner or "", settings)
+    with Pipeline(options=options) as pipeline:
+        graph.build(pipeline, settings)
+
+
+def divide(source: str, folder: Path, count: int) -> list[Path]:
+    """Write the lines of a file into `count` files, all of one person's into the same; what is no event, anywhere."""
+    with FileSystems.open(source) as lines:
+        together = _ids_of_one_person(lines)
+    paths = [folder / f"part-{number}.jsonl" for number in range(count)]
+    files = [path.open("wb") for path in paths]
+    with FileSystems.open(source) as lines:
+        for line in lines:
+            ids = _read(line)
+            name = f"u:{ids.user_id}" if ids.user_id else f"a:{ids.anonymous_id}"
+            files[zlib.crc32(together.get(name, name).encode()) % count].write(line)
+    for file in files:
+        file.close()
+    return paths
+
+
+def _ids_of_one_person(lines: Iterable[bytes]) -> dict[str, str]:
+    """Id -> the one that stands for all of them, for every id that was joined to another."""
+    stands_for: dict[str, str] = {}
+
+    def head(name: str) -> str:
+        while (other := stands_for.get(name, name)) != name:
+            name = other
+        return name
+
+    joining = [f'"{one}"'.encode() for one in JOINING]
+    for line in lines:
+        if any(word in line for word in joining):
+            ids = _read(line)
+            other = ids.previous_id if ids.type == "alias" else ids.anonymous_id
+            if ids.type in JOINING and ids.user_id and other:
+                stands_for[head(f"a:{other}")] = head(f"u:{ids.user_id}")
+    return {name: head(name) for name in stands_for}
+
+
+def _read(line: bytes) -> _Ids:
+    try:
+        return _decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # the part that gets it sets it aside
+        return _Ids()
