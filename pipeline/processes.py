@@ -75,16 +75,18 @@ def run_one(argv: Sequence[str] | None, settings: PipelineSettings) -> None:
 
 
 def divide(source: str, folder: Path, count: int) -> list[Path]:
-    """Write the lines of a file into `count` files, all of one person's into the same; what is no event, anywhere."""
-    with FileSystems.open(source) as lines:
-        together = _ids_of_one_person(lines)
+    """Write the lines of a file, or of all that a pattern names, into `count` files.
+
+    All lines of one person go into the same file; what is no event goes into any.
+    """
+    sources = [one.path for found in FileSystems.match([source]) for one in found.metadata_list]
+    together = _ids_of_one_person(line for one in sources for line in FileSystems.open(one))
     paths = [folder / f"part-{number}.jsonl" for number in range(count)]
     files = [path.open("wb") for path in paths]
-    with FileSystems.open(source) as lines:
-        for line in lines:
-            ids = _read(line)
-            name = f"u:{ids.user_id}" if ids.user_id else f"a:{ids.anonymous_id}"
-            files[zlib.crc32(together.get(name, name).encode()) % count].write(line)
+    for line in (line for one in sources for line in FileSystems.open(one)):
+        ids = _read(line)
+        name = f"u:{ids.user_id}" if ids.user_id else f"a:{ids.anonymous_id}"
+        files[zlib.crc32(together.get(name, name).encode()) % count].write(line.rstrip(b"\n") + b"\n")
     for file in files:
         file.close()
     return paths

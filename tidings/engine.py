@@ -23,7 +23,7 @@ from tidings.events import Event
 from tidings.kinds.base import KEYLESS, NEVER, START, STOP, Firing, Mark, Tracker
 from tidings.membership import Change
 from tidings.rulebook import CompiledRule, RuleBook, Watch
-from tidings.runs import SKIPS, UNLESS
+from tidings.runs import SKIPS, UNLESS, resumed_at, spells_of
 from tidings.state import PersonState
 from tidings.turn import Turn
 
@@ -57,9 +57,6 @@ NOTHING = Outcome((), (), 0)
 
 _BEGINNINGS = (UNLESS - 1) & ~(STOP | KEYLESS)
 """The flags that put an event on a timeline for another reason than to end something."""
-
-_MOST_KEYS = 200
-"""A rule follows so many entry keys of one person at the same time; a new one makes room for itself."""
 
 
 class Engine:
@@ -128,20 +125,24 @@ class Engine:
         """Ask the timelines that want to be asked by now; what fires begins a run. Returns when to ask again."""
         state, now, wake_at = turn.state, turn.now, NEVER
         for rule_id, trackers in [*state.trackers.items()]:
+            current = self._book.rules.get(rule_id)
+            # What the person has done since is told by all of the timelines, before any of them lets go of it.
+            spells = spells_of(trackers) if current is not None and current.kind.ended_by & START else {}
             for key, tracker in [*trackers.items()]:
-                if tracker.wake_at <= now:
-                    compiled = self._book.find(rule_id, tracker.version)
-                    if compiled is None:  # the rule was deleted, or is a draft again
-                        del trackers[key]
-                        continue
+                if now < tracker.wake_at < NEVER:
+                    wake_at = min(wake_at, tracker.wake_at)
+                    continue
+                compiled = self._book.find(rule_id, tracker.version)
+                if compiled is not None and tracker.wake_at <= now:
                     for firing in compiled.kind.wake(tracker, now):
                         starts_at = max(firing.due_at, now - 1)  # not in the past: steps keep their distance
-                        turn.begin(compiled, key, firing, None, starts_at, _resumed_at(compiled, tracker))
+                        ended_at = resumed_at(spells, key, firing.marks[-1].at)
+                        turn.begin(compiled, key, firing, None, starts_at, ended_at)
                     tracker.version = compiled.version if tracker.running else ""
-                if tracker.wake_at < wake_at:
-                    wake_at = tracker.wake_at
-                elif tracker.wake_at == NEVER and tracker.is_spent:
-                    del trackers[key]
+                if compiled is None or not (tracker.wake_at < NEVER or _is_remembered(compiled, tracker)):
+                    del trackers[key]  # the rule was deleted, or is a draft again; or nobody would ever ask again
+                else:
+                    wake_at = min(wake_at, tracker.wake_at)
             if not trackers:
                 del state.trackers[rule_id]
         return wake_at
@@ -159,9 +160,10 @@ class Engine:
             if not (change.entered and change.segment in handed.member_of):  # that was announced under the other id
                 self._announce(turn, change)
         turn.release_begun()
+        turn.crowded_out += len(united.crowded_out)
         soonest = (run.next_at + 1 for runs in state.runs.values() for run in runs)
         state.wake_at = min(state.wake_at, min(soonest, default=NEVER), state.forget_at(self._book.longest_cap))
-        return Outcome(turn.decisions, (), 0) if turn.decisions else NOTHING
+        return Outcome(turn.decisions, (), 0, turn.crowded_out) if turn.decisions or turn.crowded_out else NOTHING
 
     def _announce(self, turn: Turn, change: Change) -> None:
         """Tell the rules of a change of membership that no event has made."""
@@ -219,9 +221,8 @@ class Engine:
         if tracker is None:
             if compiled.superseded:
                 return
-            if len(trackers) >= _MOST_KEYS:
-                _make_room(trackers)
-                turn.crowded_out += 1
+            if len(trackers) >= merging.MOST_KEYS:
+                turn.crowded_out += len([*merging.make_room(trackers, merging.MOST_KEYS - 1)])
             tracker = trackers[key] = Tracker(marks=merging.endings_without_key(trackers))
         elif self._belongs_to_another(compiled, tracker):
             return
@@ -241,6 +242,11 @@ class Engine:
         return self._book.find(compiled.id, tracker.version) is not compiled
 
 
+def _is_remembered(compiled: CompiledRule, tracker: Tracker) -> bool:
+    """Whether the rule has fired once and for all."""
+    return compiled.re_entry.once and tracker.fired_at is not None
+
+
 def _flags(watch: Watch, event: Event, faults: list[Fault]) -> int:
     """What an event means to a rule. If a part of that cannot be read, only what ends something counts."""
     flags = watch.always
@@ -253,16 +259,6 @@ def _flags(watch: Watch, event: Event, faults: list[Fault]) -> int:
             faults.append(Fault(watch.compiled.id, event, str(error)))
             readable = False
     return flags if readable else flags & STOP
-
-
-def _resumed_at(compiled: CompiledRule, tracker: Tracker) -> int:
-    """When the person did something again, if that ends what is about to begin."""
-    return tracker.sessions[0].start if compiled.kind.ended_by & START and tracker.sessions else NEVER
-
-
-def _make_room(trackers: dict[str, Tracker]) -> None:
-    """Forget the entry key of which nothing has been heard for the longest time."""
-    del trackers[min(trackers, key=lambda key: trackers[key].latest)]
 
 
 def _others_ended(trackers: dict[str, Tracker], key: str, mark: Mark) -> Iterator[tuple[str, Mark]]:

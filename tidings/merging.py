@@ -4,6 +4,7 @@ The principle: it is as if the anonymous activity arrived now, late, at the pers
 and re-read by the kind that owns them; what was announced under either id counts as announced.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -13,10 +14,13 @@ from tidings.decisions import Reason
 from tidings.kinds.base import KEYLESS, NEVER, START, STOP, Firing, Mark, Tracker
 from tidings.kinds.sessions import Sessions
 from tidings.rulebook import CompiledRule, RuleBook
-from tidings.runs import MOST_HEARD, Run
+from tidings.runs import MOST_HEARD, MOST_RUNS, Run, resumed_at, spells_of
 from tidings.state import PersonState
 
 Trackers = dict[str, Tracker]
+
+MOST_KEYS = 200
+"""A rule follows so many entry keys of one person at the same time; a new one makes room for itself."""
 
 _NOTHING_TO_SHOW = ("identify", b"{}")
 """What a template is shown when nothing better is remembered: that somebody made themselves known."""
@@ -27,11 +31,13 @@ class United(NamedTuple):
 
     Attributes:
         begun: (rule, entry key, firing) of what is true of both together and was of neither alone.
-        ended: (rule, run, why) of what had been decided, was held back, and now does not go out.
+        ended: (rule, run, why) of what does not go on.
+        crowded_out: entry keys that were too many.
     """
 
     begun: list[tuple[CompiledRule, str, Firing]]
     ended: list[tuple[CompiledRule, Run, Reason]]
+    crowded_out: list[str]
 
 
 def unite(book: RuleBook, state: PersonState, handed: PersonState, now: int) -> United:
@@ -40,7 +46,7 @@ def unite(book: RuleBook, state: PersonState, handed: PersonState, now: int) -> 
     Every field of `PersonState` is either united here, or the runtime's own (`person`, `wake_at`, `timer_at`), or only
     ever set on an anonymous id (`moved_to`, `reachable`).
     """
-    united = United([], [])
+    united = United([], [], [])
     for rule_id in handed.runs.keys() | handed.heard.keys() | handed.trackers.keys():
         _unite_runs(book, state, handed, rule_id, united)
     for rule_id, theirs in handed.trackers.items():
@@ -82,13 +88,20 @@ def _unite_runs(book: RuleBook, state: PersonState, handed: PersonState, rule_id
     left: list[Run] = []
     for run, other in [*((run, handed) for run in mine), *((run, state) for run in handed.runs.get(rule_id, []))]:
         compiled = book.find(rule_id, run.version)
-        reason = _told_of(other, rule_id, compiled, run)
-        if reason is None and other is state and compiled is not None:
+        if compiled is None:
+            continue
+        reason = _told_of(book, other, compiled, run)
+        owned = False
+        if other is state:
             tracker = state.trackers.get(rule_id, {}).get(run.key)
-            reason = "duplicate" if _repeats(compiled, run, mine, tracker) else None
+            owned = _has_an_owner(compiled, run, mine, tracker)
+            if reason is None and (owned or _repeats(compiled, run, mine, tracker)):
+                reason = "duplicate"
+        if reason is None and len(left) >= MOST_RUNS:
+            reason = "frequency_capped"
         if reason is None:
             left.append(run)
-        elif compiled is not None:
+        elif not owned:  # and otherwise its identity is that of a send that has an ending of its own
             united.ended.append((compiled, run, reason))
     state.runs.pop(rule_id, None)
     if left:
@@ -98,15 +111,22 @@ def _unite_runs(book: RuleBook, state: PersonState, handed: PersonState, rule_id
         state.heard[rule_id] = sorted(heard)[-MOST_HEARD:]
 
 
-def _told_of(other: PersonState, rule_id: str, compiled: CompiledRule | None, run: Run) -> Reason | None:
+def _told_of(book: RuleBook, other: PersonState, compiled: CompiledRule, run: Run) -> Reason | None:
     """Tell a run what the other id did. Returns why it is over, if it is."""
-    for heard in other.heard.get(rule_id, ()):
-        run.hear(heard)
-    if compiled is not None and compiled.kind.ended_by & START:
-        tracker = other.trackers.get(rule_id, {}).get(run.key, Tracker())
-        since = (max(one.start, run.first_at + 1) for one in tracker.sessions if one.end > run.first_at)
-        run.ended_at = min(run.ended_at, *since, NEVER)
+    for heard in other.heard.get(compiled.id, ()):
+        if book.find(compiled.id, heard.version) is compiled:
+            run.hear(heard)
+    if compiled.kind.ended_by & START:
+        spells = spells_of(other.trackers.get(compiled.id, {}))
+        run.ended_at = min(run.ended_at, resumed_at(spells, run.key, run.first_at))
     return "exited" if run.is_ended else None
+
+
+def _has_an_owner(compiled: CompiledRule, run: Run, mine: list[Run], tracker: Tracker | None) -> bool:
+    """Whether the person has a run of the same identity, so that the sends of both would be the same sends."""
+    if compiled.re_entry.once and tracker is not None and tracker.fired_at is not None:
+        return True
+    return any((one.version, one.key, one.episode) == (run.version, run.key, run.episode) for one in mine)
 
 
 def _repeats(compiled: CompiledRule, run: Run, mine: list[Run], tracker: Tracker | None) -> bool:
@@ -137,6 +157,15 @@ def _unite_timelines(book: RuleBook, rule_id: str, mine: Trackers, theirs: Track
         united.begun.extend((compiled, key, firing) for firing in firings)
         if not tracker.is_spent:
             mine[key] = tracker
+    united.crowded_out.extend(make_room(mine, MOST_KEYS))
+
+
+def make_room(trackers: Trackers, most: int) -> Iterator[str]:
+    """Forget the entry keys of which nothing has been heard for the longest time, until `most` are left."""
+    while len(trackers) > most:
+        stalest = min(trackers, key=lambda key: trackers[key].latest)
+        del trackers[stalest]
+        yield stalest
 
 
 def endings_without_key(trackers: Trackers) -> list[Mark]:

@@ -1,11 +1,12 @@
 """A run: one episode of one rule, from the moment its trigger fired until its last step is over."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
 
 from tidings.events import Event
-from tidings.kinds.base import KEYLESS, MOST_OWN, NEVER, OWN, START, STOP, Firing
+from tidings.kinds.base import KEYLESS, MOST_OWN, NEVER, OWN, START, STOP, Firing, Tracker
 from tidings.message_ids import unpack
 from tidings.surroundings import Send, Step
 
@@ -21,6 +22,9 @@ UNLESS = OWN << MOST_OWN
 SKIPS = ~(UNLESS - 1)
 """All of these flags."""
 
+
+MOST_RUNS = 100
+"""So many runs of one rule wait for one person at most; what fires beyond that is recorded as `frequency_capped`."""
 
 MOST_HEARD = 100
 """So many recent events are remembered for the runs of one rule that are yet to begin."""
@@ -84,7 +88,7 @@ class Run(msgspec.Struct, array_like=True):
         """Note what an event means, if it concerns this run: of its key, or of none, and newer than what began it."""
         at, flags = heard.at, heard.flags
         mine = flags & KEYLESS or not self.key or heard.key == self.key
-        if not mine or at <= self.first_at or heard.version != self.version:
+        if not mine or at <= self.first_at:
             return
         if flags & (STOP | START):
             self.ended_at = min(self.ended_at, at)
@@ -94,6 +98,25 @@ class Run(msgspec.Struct, array_like=True):
                 if flags & flag:
                     self.skips[flag] = min(self.skips.get(flag, NEVER), at)
                 flag *= 2
+
+
+Spells = dict[str, list[tuple[int, int]]]
+"""Entry key -> beginning and end of every stretch of activity that is remembered."""
+
+
+def spells_of(trackers: Mapping[str, Tracker]) -> Spells:
+    """All that is remembered of what somebody did, for a rule about their doing nothing."""
+    return {key: [(one.start, one.end) for one in tracker.sessions] for key, tracker in trackers.items()}
+
+
+def resumed_at(spells: Spells, key: str, since: int) -> int:
+    """When somebody first did something after `since`, of this entry key or where one of the two has none.
+
+    Of a stretch that began before, only its end is known. It has no pause as long as the rule waits for, so that the
+    first thing in it came in time, whenever that was.
+    """
+    its = (one for other, many in spells.items() if not key or not other or other == key for one in many)
+    return min((max(start, since + 1) for start, end in its if end > since), default=NEVER)
 
 
 class PlannedSend(NamedTuple):

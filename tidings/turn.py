@@ -16,11 +16,8 @@ from tidings.gates import judge
 from tidings.kinds.base import NEVER, STOP, Firing, tidy_at
 from tidings.message_ids import unpack
 from tidings.rulebook import CompiledRule, RuleBook
-from tidings.runs import MOST_HEARD, SKIPS, Heard, Run, begin
+from tidings.runs import MOST_HEARD, MOST_RUNS, SKIPS, Heard, Run, begin
 from tidings.state import PersonState
-
-_MOST_RUNS = 100
-"""So many runs of one rule wait for one person at most; what fires beyond that is recorded as `frequency_capped`."""
 
 
 class Turn:
@@ -64,11 +61,12 @@ class Turn:
         run = begin(compiled.version, key, episode, firing, shown, starts_at + compiled.sends[0].after)
         run.ended_at = ended_at
         for heard in self.state.heard.get(compiled.id, ()):
-            run.hear(heard)
+            if heard.version == compiled.version:
+                run.hear(heard)
         if run.is_ended:
             return
         runs = self.state.runs.setdefault(compiled.id, [])
-        if len(runs) >= _MOST_RUNS:
+        if len(runs) >= MOST_RUNS:
             self._decide(compiled, run, "suppressed", "frequency_capped")
             return
         runs.append(run)
@@ -97,7 +95,8 @@ class Turn:
 
     def end(self, compiled: CompiledRule, run: Run, reason: Reason) -> None:
         """A run is over. If its send was held back, it had been decided already, and is now decided otherwise."""
-        if run.held:
+        held = run.held and run.step < len(compiled.sends)  # an edit may have left fewer steps
+        if held or reason == "frequency_capped":
             self._decide(compiled, run, "suppressed", reason)
 
     def release_begun(self) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.core import test_engine_laws as engine_laws
 from tests.core.test_engine_laws import ENGINE, MINUTE, START, UNTIL, what_fired
-from tests.people import an_engine, an_event
+from tests.people import a_rule, an_engine, an_event
 from tidings import identity
 from tidings import state as states
 from tidings.events import instant, millis, receipt
@@ -117,6 +117,34 @@ def test_re_entry_counts_what_either_of_them_was_told(history):
 @given(histories())
 def test_no_send_is_decided_twice(history):
     decisions = joined(history)
+    assert len({one.send_id for one in decisions}) == len(decisions)
+
+
+NIGHTS = [
+    a_rule(
+        id=f"{rule_id}-{re_entry}".replace("_", "-"),
+        trigger=trigger,
+        re_entry=re_entry,
+        exit_on=["Leave"],
+        frequency_cap="off",
+        quiet_hours={"start": "22:00", "end": "23:30", "tz": "UTC"},
+        steps=[{"send": "one"}, {"wait": "30m"}, {"send": "two", "unless": ["View"]}],
+    )
+    for re_entry in ("once", "every_time")
+    for rule_id, trigger in {
+        "added": {"performed": {"event": "Add"}},
+        "cart": {"not_performed": {"after": "Add", "none_of": ["Order"], "within": "10m"}},
+        "silence": {"inactive": {"for": "30m"}},
+    }.items()
+]
+BY_NIGHT = an_engine(*NIGHTS)
+
+
+@settings(max_examples=400, deadline=None)
+@given(histories())
+def test_what_a_join_ends_takes_nothing_from_a_send_that_goes_on(history):
+    """No two decisions have the same identity: the ledger would let only the first one end."""
+    decisions = joined(history, BY_NIGHT)
     assert len({one.send_id for one in decisions}) == len(decisions)
 
 

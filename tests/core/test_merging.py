@@ -285,3 +285,27 @@ def test_every_part_of_a_state_is_handed_over_or_left_for_a_reason():
         "reachable",  # only of anonymous ids
     }
     assert set(PersonState.__struct_fields__) == united | left
+
+
+def test_a_mail_held_for_both_ids_of_a_rule_that_fires_once_goes_out_once_in_the_morning():
+    """Both have the same identity, so what is said of the one would be said of the other."""
+    rule = a_rule(
+        id="hello",
+        trigger={"performed": {"event": "Signed Up"}},
+        re_entry="once",
+        quiet_hours={"start": "22:00", "end": "08:00", "tz": "UTC"},
+    )
+    history = [an_event("Signed Up", "23:00"), an_event("Signed Up", "23:10", **X), identified("23:20")]
+    assert told(history, rule) == [("u:ann", "04 08:00", "welcome", "send")]
+
+
+def test_four_robots_that_turn_out_to_be_one_person_are_kept_within_the_bounds_of_one():
+    engine, ann = an_engine(CART), PersonState("u:ann")
+    crowded_out = 0
+    for robot in range(4):
+        anonymous = PersonState(f"a:{robot}")
+        for number in range(150):
+            event = an_event("Added", "10:00", properties={"cart": f"{robot}-{number}"}, anonymous_id=str(robot))
+            engine.feed(anonymous, [event], ms("10:00"))
+        crowded_out += engine.merge(ann, anonymous, ms("10:05")).crowded_out
+    assert (len(ann.trackers["cart"]), crowded_out) == (200, 400)

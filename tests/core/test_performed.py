@@ -187,3 +187,17 @@ def test_a_robot_with_a_new_product_every_second_crowds_out_what_is_oldest_and_t
         crowded_out += engine.feed(state, [event], ms("10:00")).crowded_out
     assert len(state.trackers["a-rule"]) == 200
     assert crowded_out == 300
+
+
+def test_a_count_that_was_begun_after_an_end_without_a_key_is_forgotten_like_every_other():
+    rule = a_rule(
+        trigger={"performed": {"event": "View", "times": 3, "within": "1h"}},
+        entry_key="properties.cart",
+        exit_on=["Leave"],
+    )
+    engine, state = an_engine(rule), PersonState("u:ann")
+    for event in (an_event("Leave", "10:00"), an_event("View", "10:05", properties={"cart": "c1"})):
+        engine.feed(state, [event], millis(event.timestamp))
+    while state.wake_at <= ms("+5d 00:00"):
+        engine.wake(state, state.wake_at)
+    assert state.is_empty

@@ -446,3 +446,26 @@ def test_a_part_that_cannot_be_read_takes_nothing_from_what_ends_a_visit():
     events = [an_event("View", "10:00"), an_event("Ordered", "10:01", properties={"total": "12"})]
     assert len(engine.feed(state, events, ms("10:01")).faults) == 1
     assert engine.wake(state, ms("12:00")).decisions == ()
+
+
+def test_a_run_whose_version_is_forgotten_goes_on_under_the_newest_and_hears_what_ends_it():
+    rule = a_rule(
+        id="later", trigger={"performed": {"event": "Hello"}}, exit_on=["Bye"], steps=[{"wait": "2h"}, {"send": "one"}]
+    )
+    newest = an_engine({**rule, "steps": [{"wait": "3h"}, {"send": "two"}]})
+    for bye in ([], [an_event("Bye", "10:30")]):
+        state = PersonState("u:ann")
+        an_engine(rule).feed(state, [an_event("Hello", "10:00")], ms("10:00"))
+        newest.feed(state, bye, ms("10:30"))
+        assert [one.template for one in newest.wake(state, ms("15:00")).decisions] == ([] if bye else ["two"])
+
+
+def test_the_night_of_somebody_who_did_one_thing_of_two_carts_ends_for_the_one_without_a_name():
+    """Silence about anything at all is broken by anything at all."""
+    rule = {**HELLO, "id": "gone", "trigger": {"inactive": {"for": "30m"}}, "entry_key": "properties.cart"}
+    rule |= {"steps": [{"wait": "1h"}, {"send": "welcome"}]}
+    del rule["send"]
+    events = [an_event("View", "10:00"), an_event("View", "11:00", properties={"cart": "c1"})]
+    assert (
+        [when for when, *_ in told(events, rule)] == [when for when, *_ in in_a_backlog(events, rule)] == ["03 12:30"]
+    )

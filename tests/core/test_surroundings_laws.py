@@ -38,6 +38,9 @@ RULES = [
     waiting("visit-by-night", VISIT, **NIGHT),
     waiting("silence", SILENCE),
     waiting("silence-by-night", SILENCE, send={"template": "one"}, **NIGHT),
+    waiting("silence-once", SILENCE, steps=[{"wait": "1h"}, {"send": "one"}], re_entry="once"),
+    waiting("silence-by-thing", SILENCE, entry_key="properties.thing", steps=[{"wait": "1h"}, *STEPS]),
+    waiting("silence-of-views", {"inactive": {"for": "20m", "of": ["View"]}}, entry_key="properties.thing", **NIGHT),
     waiting("added", ADDED, steps=[{"wait": "30m"}, *STEPS]),
     waiting("added-by-night", ADDED, entry_key="properties.thing", steps=[{"wait": "30m"}, {"send": "one"}], **NIGHT),
 ]

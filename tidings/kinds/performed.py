@@ -65,8 +65,8 @@ class Performed:
             tracker.marks.clear()
             return ()
         if len(tracker.marks) < self._times:
-            if tracker.marks[0] is mark:
-                tracker.wake_at = tidy_at(mark.at + self._span)
+            if tracker.marks[0] is mark or tracker.wake_at == NEVER:
+                tracker.wake_at = tidy_at(tracker.marks[0].at + self._span)
             return ()
         if len(tracker.marks) > self._most_marks:
             self._forget_ended(tracker)

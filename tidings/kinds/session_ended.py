@@ -135,7 +135,8 @@ def _value_of(path: str) -> Callable[[Mark], str | None]:
     decoder = msgspec.json.Decoder(kind)
 
     def value_of(mark: Mark) -> str | None:
-        assert mark.kept is not None
+        if mark.kept is None:  # from a time when the rule was of another kind
+            return None
         try:
             value = decoder.decode(mark.kept[1])
         except msgspec.ValidationError:  # a list or an object, where a single value was expected

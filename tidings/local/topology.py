@@ -27,6 +27,6 @@ def prepare(settings: Settings, deliver_url: str) -> None:
         dead_letter_topic=dead,
         max_delivery_attempts=settings.delivery_attempts,
         min_backoff=1,
-        max_backoff=30,  # long enough for a dead worker's lease to end within the mailer's reserve of deliveries
+        max_backoff=settings.lease_seconds // 4,  # so a dead worker's lease ends within the mailer's last deliveries
     )
     ensure_subscription(project, f"{dead}-inspect", dead)
