@@ -23,6 +23,7 @@ OBJECTS: tuple[ObjectName, ...] = get_args(ObjectName)
 
 _object_decoder = msgspec.json.Decoder(dict[str, Any])
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FAR_AWAY = datetime(3000, 1, 1, tzinfo=UTC)
 _NOTHING = msgspec.Raw(b"{}")
 _BRACE = ord("{")
 
@@ -135,7 +136,8 @@ def decode(data: bytes) -> Event:
 
     Raises:
         InvalidEventError: `unreadable` (not JSON), `not_an_event` (JSON of another shape), `no_person` (neither
-            userId nor anonymousId), `no_timezone`, `not_an_object` (properties, traits or context).
+            userId nor anonymousId), `no_timezone`, `bad_time` (before 1970, or after its receipt),
+            `not_an_object` (properties, traits or context).
     """
     try:
         data.decode()  # the decoder does not look into what stays raw
@@ -148,6 +150,8 @@ def decode(data: bytes) -> Event:
         raise InvalidEventError("no_person", "neither userId nor anonymousId is there")
     if event.timestamp.tzinfo is None or event.received_at.tzinfo is None:
         raise InvalidEventError("no_timezone", "timestamp and receivedAt need an offset")
+    if not _EPOCH <= event.timestamp <= event.received_at < _FAR_AWAY:
+        raise InvalidEventError("bad_time", "timestamp lies before 1970 or after receivedAt, or that after 2999")
     for raw in (event.properties, event.traits, event.context):
         if raw is not _NOTHING and memoryview(raw)[0] != _BRACE:
             raise InvalidEventError("not_an_object", "properties, traits and context must be JSON objects")
