@@ -4,6 +4,7 @@ All ids of one person go into the same part, because what they did anonymously i
 processes, `--direct_running_mode=multi_processing`, sends every element through gRPC, which costs more than it gains.
 """
 
+import gc
 import multiprocessing
 import shutil
 import tempfile
@@ -50,11 +51,15 @@ def run(argv: Sequence[str] | None, settings: PipelineSettings) -> None:
     """
     context: Any = multiprocessing.get_context(_METHOD)
     with tempfile.TemporaryDirectory() as folder:
-        inputs = divide(settings.input, Path(folder), settings.processes)
-        parts = [replace(settings, input=str(one), output=f"{one}-out") for one in inputs]
-        workers = [context.Process(target=run_one, args=(argv, part)) for part in parts]
+        parts = [Path(folder, f"part-{number}") for number in range(settings.processes)]
+        workers = [
+            context.Process(target=_replay_part, args=(argv, settings, number, part))
+            for number, part in enumerate(parts)
+        ]
+        gc.freeze()  # so that the collector of a forked process does not touch, and so copy, all that is here
         for worker in workers:
             worker.start()
+        gc.unfreeze()
         for worker in workers:
             worker.join()
         if failed := sum(worker.exitcode != 0 for worker in workers):
@@ -62,7 +67,7 @@ def run(argv: Sequence[str] | None, settings: PipelineSettings) -> None:
         for name in (graph.DECISIONS, graph.DEAD_LETTERS):
             with FileSystems.create(settings.output + name) as whole:
                 for part in parts:
-                    with Path(part.output + name).open("rb") as file:
+                    with Path(f"{part}{name}").open("rb") as file:
                         shutil.copyfileobj(file, whole)
 
 
@@ -74,22 +79,25 @@ def run_one(argv: Sequence[str] | None, settings: PipelineSettings) -> None:
         graph.build(pipeline, settings)
 
 
-def divide(source: str, folder: Path, count: int) -> list[Path]:
-    """Write the lines of a file, or of all that a pattern names, into `count` files.
+def _replay_part(argv: Sequence[str] | None, settings: PipelineSettings, number: int, part: Path) -> None:
+    """One of the processes."""
+    write_part(settings.input, part, number, settings.processes)
+    run_one(argv, replace(settings, input=str(part), output=str(part)))
 
-    All lines of one person go into the same file; what is no event goes into any.
+
+def write_part(source: str, part: Path, number: int, count: int) -> None:
+    """Write the lines of every `count`-th person to `part`, out of a file, or of all that a pattern names.
+
+    All lines of one person have the same number, from 0 on; what is no event has any.
     """
     sources = [one.path for found in FileSystems.match([source]) for one in found.metadata_list]
     together = _ids_of_one_person(line for one in sources for line in FileSystems.open(one))
-    paths = [folder / f"part-{number}.jsonl" for number in range(count)]
-    files = [path.open("wb") for path in paths]
-    for line in (line for one in sources for line in FileSystems.open(one)):
-        ids = _read(line)
-        name = f"u:{ids.user_id}" if ids.user_id else f"a:{ids.anonymous_id}"
-        files[zlib.crc32(together.get(name, name).encode()) % count].write(line.rstrip(b"\n") + b"\n")
-    for file in files:
-        file.close()
-    return paths
+    with part.open("wb") as file:
+        for line in (line for one in sources for line in FileSystems.open(one)):
+            ids = _read(line)
+            name = f"u:{ids.user_id}" if ids.user_id else f"a:{ids.anonymous_id}"
+            if zlib.crc32(together.get(name, name).encode()) % count == number:
+                file.write(line if line.endswith(b"\n") else line + b"\n")
 
 
 def _ids_of_one_person(lines: Iterable[bytes]) -> dict[str, str]:
@@ -101,9 +109,8 @@ def _ids_of_one_person(lines: Iterable[bytes]) -> dict[str, str]:
             name = other
         return name
 
-    joining = [f'"{one}"'.encode() for one in JOINING]
     for line in lines:
-        if any(word in line for word in joining):
+        if b'"identify"' in line or b'"alias"' in line:  # quickly, because nearly all others are not
             ids = _read(line)
             other = ids.previous_id if ids.type == "alias" else ids.anonymous_id
             if ids.type in JOINING and ids.user_id and other:
