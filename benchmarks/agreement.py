@@ -37,4 +37,4 @@ def run(path: Path) -> str:
         if its != expected:
             missing, extra = set(expected) - set(its), set(its) - set(expected)
             raise SystemExit(f"{name}: {len(missing)} firings missing, {len(extra)} too many, of {len(expected)}")
-    return f"{len(expected):,} firings, the same by {', '.join(found)} as by brute force."
+    return f"{len(expected):,} firings: brute force and {', '.join(found)} agree on every one."

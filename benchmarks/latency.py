@@ -116,7 +116,7 @@ def _smtp_alone(system: System) -> list[float]:
     times = []
     for _ in range(200):
         started = time.perf_counter()
-        sender.send(mail.raw, "hello@shop.example", mail.recipient, lambda: None)
+        sender.send(mail.raw, "hello@shop.example", mail.recipient, lambda: 10.0)
         times.append(time.perf_counter() - started)
     return times
 
