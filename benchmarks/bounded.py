@@ -49,7 +49,7 @@ def decide(path: Path, output: Path, on: int = 1) -> list[Decision]:
     settings = PipelineSettings(
         rules=RulesSettings(folder=str(FOLDER)), input=str(path), output=str(output), until=UNTIL, processes=on
     )
-    (processes.run if on > 1 else processes.run_one)(["--runner=FnApiRunner"], settings)
+    processes.run(["--runner=FnApiRunner"], settings)
     return [decisions.decode(one) for one in Path(f"{output}-decisions.jsonl").read_bytes().splitlines()]
 
 

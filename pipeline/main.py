@@ -4,10 +4,9 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from apache_beam import Pipeline
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipeline import graph, local_runner, processes
+from pipeline import processes
 from pipeline.options import TidingsOptions
 
 
@@ -19,17 +18,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         PartFailedError: in the bounded form on several processes, one of them failed.
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    options = PipelineOptions(argv)
-    settings = options.view_as(TidingsOptions).settings()
-    if settings.processes > 1:
-        processes.run(argv, settings)
-        return
-    local_runner.prepare(options.view_as(StandardOptions).runner or "", settings)
-    pipeline = Pipeline(options=options)
-    graph.build(pipeline, settings)
-    result = pipeline.run()
-    logging.getLogger("pipeline").info("pipeline is running")
-    result.wait_until_finish()
+    processes.run(argv, PipelineOptions(argv).view_as(TidingsOptions).settings())
 
 
 if __name__ == "__main__":

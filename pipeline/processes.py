@@ -5,11 +5,13 @@ processes, `--direct_running_mode=multi_processing`, sends every element through
 """
 
 import gc
+import logging
 import multiprocessing
 import shutil
 import tempfile
 import zlib
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,8 @@ from msgspec.structs import replace
 
 from pipeline import graph, local_runner
 from pipeline.options import PipelineSettings
-from tidings.errors import TidingsError
-from tidings.identity import JOINING
+from tidings import events, identity
+from tidings.errors import InvalidEventError, TidingsError
 
 _METHOD = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
 
@@ -32,23 +34,38 @@ class PartFailedError(TidingsError):
 
 
 class _Ids(msgspec.Struct, rename="camel"):
-    """All that says whose a line is."""
+    """All of an event that says whose it is, where there is no need to read the rest."""
 
-    type: str = ""
     user_id: str | None = None
     anonymous_id: str | None = None
-    previous_id: str | None = None
 
 
 _decoder = msgspec.json.Decoder(_Ids)
 
 
 def run(argv: Sequence[str] | None, settings: PipelineSettings) -> None:
-    """Replay the input on as many processes as the settings say.
+    """Run the pipeline until its input ends, on as many processes as the settings say.
 
     Raises:
-        PartFailedError: one of them failed.
+        PartFailedError: one of several failed.
     """
+    if settings.processes == 1:
+        _run_here(argv, settings)
+    else:
+        _run_divided(argv, settings)
+
+
+def _run_here(argv: Sequence[str] | None, settings: PipelineSettings) -> None:
+    options = PipelineOptions(argv)
+    local_runner.prepare(options.view_as(StandardOptions).runner or "", settings)
+    pipeline = Pipeline(options=options)
+    graph.build(pipeline, settings)
+    result = pipeline.run()
+    logging.getLogger("pipeline").info("pipeline is running")
+    result.wait_until_finish()
+
+
+def _run_divided(argv: Sequence[str] | None, settings: PipelineSettings) -> None:
     context: Any = multiprocessing.get_context(_METHOD)
     with tempfile.TemporaryDirectory() as folder:
         parts = [Path(folder, f"part-{number}") for number in range(settings.processes)]
@@ -71,18 +88,10 @@ def run(argv: Sequence[str] | None, settings: PipelineSettings) -> None:
                         shutil.copyfileobj(file, whole)
 
 
-def run_one(argv: Sequence[str] | None, settings: PipelineSettings) -> None:
-    """Replay the input, whole or a part, in this process."""
-    options = PipelineOptions(argv)
-    local_runner.prepare(options.view_as(StandardOptions).runner or "", settings)
-    with Pipeline(options=options) as pipeline:
-        graph.build(pipeline, settings)
-
-
 def _replay_part(argv: Sequence[str] | None, settings: PipelineSettings, number: int, part: Path) -> None:
     """One of the processes."""
     write_part(settings.input, part, number, settings.processes)
-    run_one(argv, replace(settings, input=str(part), output=str(part)))
+    _run_here(argv, replace(settings, input=str(part), output=str(part)))
 
 
 def write_part(source: str, part: Path, number: int, count: int) -> None:
@@ -94,9 +103,8 @@ def write_part(source: str, part: Path, number: int, count: int) -> None:
     together = _ids_of_one_person(line for one in sources for line in FileSystems.open(one))
     with part.open("wb") as file:
         for line in (line for one in sources for line in FileSystems.open(one)):
-            ids = _read(line)
-            name = f"u:{ids.user_id}" if ids.user_id else f"a:{ids.anonymous_id}"
-            if zlib.crc32(together.get(name, name).encode()) % count == number:
+            person = _person(line)
+            if zlib.crc32(together.get(person, person).encode()) % count == number:
                 file.write(line if line.endswith(b"\n") else line + b"\n")
 
 
@@ -111,15 +119,16 @@ def _ids_of_one_person(lines: Iterable[bytes]) -> dict[str, str]:
 
     for line in lines:
         if b'"identify"' in line or b'"alias"' in line:  # quickly, because nearly all others are not
-            ids = _read(line)
-            other = ids.previous_id if ids.type == "alias" else ids.anonymous_id
-            if ids.type in JOINING and ids.user_id and other:
-                stands_for[head(f"a:{other}")] = head(f"u:{ids.user_id}")
+            with suppress(InvalidEventError):  # the part that gets it sets it aside
+                event = events.decode(line)
+                if other := identity.joins(event):
+                    stands_for[head(other)] = head(event.person)
     return {name: head(name) for name in stands_for}
 
 
-def _read(line: bytes) -> _Ids:
+def _person(line: bytes) -> str:
     try:
-        return _decoder.decode(line)
+        ids = _decoder.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # the part that gets it sets it aside
-        return _Ids()
+        return ""
+    return events.person_key(ids.user_id, ids.anonymous_id)

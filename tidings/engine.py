@@ -98,9 +98,7 @@ class Engine:
             if turn.begun:
                 turn.release_begun()
         state.wake_at = min(state.wake_at, state.forget_at(book.longest_cap))
-        if turn.decisions or faults or duplicates or turn.crowded_out:
-            return Outcome(turn.decisions, faults, duplicates, turn.crowded_out)
-        return NOTHING
+        return _outcome(turn, faults, duplicates)
 
     def wake(self, state: PersonState, now: int) -> Outcome:
         """Time has passed: return what is due by `now`, and forget what is over."""
@@ -111,15 +109,14 @@ class Engine:
                 self._announce(turn, change)
             wake_at = self._book.segments.wake_at(state)
         wake_at = min(wake_at, self._wake_trackers(turn))
+        state.wake_at = NEVER  # all that is left to add are the runs that go on
         if state.runs:
             turn.release_due()
-        for runs in state.runs.values():
-            wake_at = min(wake_at, *(run.next_at + 1 for run in runs))
         if (forget_at := state.forget_at(self._book.longest_cap)) <= now:
             state.forget(now, self._book.longest_cap)
             forget_at = state.forget_at(self._book.longest_cap)
-        state.wake_at = min(wake_at, forget_at)
-        return Outcome(turn.decisions, (), 0) if turn.decisions else NOTHING
+        state.wake_at = min(state.wake_at, wake_at, forget_at)
+        return _outcome(turn)
 
     def _wake_trackers(self, turn: Turn) -> int:
         """Ask the timelines that want to be asked by now; what fires begins a run. Returns when to ask again."""
@@ -160,10 +157,9 @@ class Engine:
             if not (change.entered and change.segment in handed.member_of):  # that was announced under the other id
                 self._announce(turn, change)
         turn.release_begun()
-        turn.crowded_out += len(united.crowded_out)
-        soonest = (run.next_at + 1 for runs in state.runs.values() for run in runs)
-        state.wake_at = min(state.wake_at, min(soonest, default=NEVER), state.forget_at(self._book.longest_cap))
-        return Outcome(turn.decisions, (), 0, turn.crowded_out) if turn.decisions or turn.crowded_out else NOTHING
+        turn.crowded_out += united.crowded_out
+        state.wake_at = min(state.wake_at, state.forget_at(self._book.longest_cap))
+        return _outcome(turn)
 
     def _announce(self, turn: Turn, change: Change) -> None:
         """Tell the rules of a change of membership that no event has made."""
@@ -197,11 +193,9 @@ class Engine:
         if compiled.superseded and flags & STOP:
             flags &= ~START  # what begins with it belongs to the rule of today
         kind = compiled.kind
-        keeps = kind.keeps
-        if flags & keeps or (not keeps and flags & _BEGINNINGS and turn.state.is_anonymous):
-            mark = Mark(at, event.packed_id, flags & ~SKIPS, (event.label, bytes(event.properties)))
-        else:
-            mark = Mark(at, event.packed_id, flags & ~SKIPS)
+        keeps = flags & kind.keeps or (not kind.keeps and flags & _BEGINNINGS and turn.state.is_anonymous)
+        kept = (event.label, bytes(event.properties)) if keeps else None
+        mark = Mark(at, event.packed_id, flags & ~SKIPS, kept)
         if kind.stateless:
             if flags & START and not compiled.superseded:
                 turn.begin(compiled, key, Firing(at, [mark]), event, now)
@@ -221,8 +215,7 @@ class Engine:
         if tracker is None:
             if compiled.superseded:
                 return
-            if len(trackers) >= merging.MOST_KEYS:
-                turn.crowded_out += len([*merging.make_room(trackers, merging.MOST_KEYS - 1)])
+            turn.crowded_out += merging.make_room(trackers, merging.MOST_KEYS - 1)
             tracker = trackers[key] = Tracker(marks=merging.endings_without_key(trackers))
         elif self._belongs_to_another(compiled, tracker):
             return
@@ -240,6 +233,12 @@ class Engine:
         if tracker.version == compiled.version:
             return False
         return self._book.find(compiled.id, tracker.version) is not compiled
+
+
+def _outcome(turn: Turn, faults: Sequence[Fault] = (), duplicates: int = 0) -> Outcome:
+    if turn.decisions or faults or duplicates or turn.crowded_out:
+        return Outcome(turn.decisions, faults, duplicates, turn.crowded_out)
+    return NOTHING
 
 
 def _is_remembered(compiled: CompiledRule, tracker: Tracker) -> bool:

@@ -65,7 +65,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defa
     @property
     def person(self) -> str:
         """The key of the person: `u:<userId>`, or `a:<anonymousId>` before they are known."""
-        return f"u:{self.user_id}" if self.user_id else f"a:{self.anonymous_id}"
+        return person_key(self.user_id, self.anonymous_id)
 
     @property
     def label(self) -> str:
@@ -109,6 +109,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defa
     def objects(self) -> dict[str, dict[str, Any]]:
         """All three of them."""
         return {root: self.read(root) for root in OBJECTS}
+
+
+def person_key(user_id: str | None, anonymous_id: str | None) -> str:
+    """See `Event.person`."""
+    return f"u:{user_id}" if user_id else f"a:{anonymous_id}"
 
 
 def millis(instant: datetime) -> int:

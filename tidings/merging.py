@@ -4,7 +4,6 @@ The principle: it is as if the anonymous activity arrived now, late, at the pers
 and re-read by the kind that owns them; what was announced under either id counts as announced.
 """
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -32,12 +31,12 @@ class United(NamedTuple):
     Attributes:
         begun: (rule, entry key, firing) of what is true of both together and was of neither alone.
         ended: (rule, run, why) of what does not go on.
-        crowded_out: entry keys that were too many.
+        crowded_out: so many entry keys were too many.
     """
 
     begun: list[tuple[CompiledRule, str, Firing]]
     ended: list[tuple[CompiledRule, Run, Reason]]
-    crowded_out: list[str]
+    crowded_out: int
 
 
 def unite(book: RuleBook, state: PersonState, handed: PersonState, now: int) -> United:
@@ -46,11 +45,14 @@ def unite(book: RuleBook, state: PersonState, handed: PersonState, now: int) -> 
     Every field of `PersonState` is either united here, or the runtime's own (`person`, `wake_at`, `timer_at`), or only
     ever set on an anonymous id (`moved_to`, `reachable`).
     """
-    united = United([], [], [])
+    united = United([], [], 0)
+    crowded_out = 0
     for rule_id in handed.runs.keys() | handed.heard.keys() | handed.trackers.keys():
         _unite_runs(book, state, handed, rule_id, united)
     for rule_id, theirs in handed.trackers.items():
-        _unite_timelines(book, rule_id, state.trackers.setdefault(rule_id, {}), theirs, now, united)
+        trackers = state.trackers.setdefault(rule_id, {})
+        _unite_timelines(book, rule_id, trackers, theirs, now, united)
+        crowded_out += make_room(trackers, MOST_KEYS)
     state.trackers = {rule_id: trackers for rule_id, trackers in state.trackers.items() if trackers}
     ours = (tracker.wake_at for trackers in state.trackers.values() for tracker in trackers.values())
     state.wake_at = min(state.wake_at, *ours, NEVER)
@@ -65,7 +67,7 @@ def unite(book: RuleBook, state: PersonState, handed: PersonState, now: int) -> 
         state.time_zone = handed.time_zone
     if handed.reachable:  # and otherwise nothing was mailed, whatever was decided
         state.sent = sorted([*state.sent, *handed.sent])
-    return united
+    return united._replace(crowded_out=crowded_out)
 
 
 def keep_newest(tracker: Tracker) -> None:
@@ -157,15 +159,17 @@ def _unite_timelines(book: RuleBook, rule_id: str, mine: Trackers, theirs: Track
         united.begun.extend((compiled, key, firing) for firing in firings)
         if not tracker.is_spent:
             mine[key] = tracker
-    united.crowded_out.extend(make_room(mine, MOST_KEYS))
 
 
-def make_room(trackers: Trackers, most: int) -> Iterator[str]:
-    """Forget the entry keys of which nothing has been heard for the longest time, until `most` are left."""
-    while len(trackers) > most:
-        stalest = min(trackers, key=lambda key: trackers[key].latest)
-        del trackers[stalest]
-        yield stalest
+def make_room(trackers: Trackers, most: int) -> int:
+    """Forget the entry keys of which nothing has been heard for the longest time, until `most` are left.
+
+    Returns how many were forgotten.
+    """
+    too_many = max(0, len(trackers) - most)
+    for _ in range(too_many):
+        del trackers[min(trackers, key=lambda key: trackers[key].latest)]
+    return too_many
 
 
 def endings_without_key(trackers: Trackers) -> list[Mark]:

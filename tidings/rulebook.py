@@ -86,6 +86,11 @@ class CompiledRule:
         unless = [(one, send.flag) for step, send in zip(sending, self.sends, strict=True) for one in step.unless]
         return [*self.kind.watches(), *unless]
 
+    @cached_property
+    def checks(self) -> list[tuple[tuple[str, str], Check]]:
+        """The same, compiled: type and name of the event, its flag, and what it must carry."""
+        return [(watchable.subject, (flag, watchable.predicate())) for watchable, flag in self.watched]
+
 
 class Watch(NamedTuple):
     """One rule's interest in one event: the flags it has in any case, and those that a satisfied condition adds."""
@@ -141,7 +146,7 @@ class RuleBook:
     def interest(self, event: Event) -> Interest:
         """Who cares about an event of this type and name: segments, and the rules."""
         by_name, any_name = self._index.get(event.type, self._nothing)
-        return by_name.get(event.event or event.name or event.type, any_name)
+        return by_name.get(event.label, any_name)
 
     def watches(self, event: Event) -> list[Watch]:
         """The rules that care about an event of this type and name."""
@@ -171,8 +176,7 @@ def compile_rule(rule: Rule, scale: float = 1.0, *, superseded: bool = False) ->
     """
     with documents.compiling(rule.id, "rule"):
         compiled = _compile(rule, scale, superseded)
-        for watchable, _ in compiled.watched:
-            watchable.predicate()
+        _ = compiled.checks
     return compiled
 
 
@@ -227,8 +231,8 @@ def _index(rules: Iterable[CompiledRule], touches: dict[tuple[str, str], Touch])
     """By type: (name -> interest, interest in any other name). Who wants any name is part of every named one."""
     checks: dict[tuple[str, str], list[tuple[CompiledRule, Check]]] = {}
     for one in rules:
-        for watchable, flag in one.watched:
-            checks.setdefault(watchable.subject, []).append((one, (flag, watchable.predicate())))
+        for subject, check in one.checks:
+            checks.setdefault(subject, []).append((one, check))
     index: dict[str, _OfType] = {}
     for event_type, name in {*checks, *touches, *((event_type, ANY) for event_type, _ in (*checks, *touches))}:
         by_name, _ = index.setdefault(event_type, ({}, (None, [])))

@@ -6,15 +6,12 @@ from typing import NamedTuple
 import msgspec
 
 from tidings.events import Event
-from tidings.kinds.base import KEYLESS, MOST_OWN, NEVER, OWN, START, STOP, Firing, Tracker
+from tidings.kinds.base import KEYLESS, MOST_OWN, MOST_SHOWN, NEVER, OWN, START, STOP, Firing, Tracker
 from tidings.message_ids import unpack
 from tidings.surroundings import Send, Step
 
 Shown = tuple[str, int, bytes]
 """An event that a template may show: its name, its time in milliseconds, its properties as JSON."""
-
-_MOST_SHOWN = 10
-"""A template is given at most this many events: a mail that lists more is not read."""
 
 UNLESS = OWN << MOST_OWN
 """The flag of the first step's `unless`; the second step's is twice that, and so on."""
@@ -153,5 +150,5 @@ def begin(version: str, key: str, episode: str, firing: Firing, event: Event | N
         first_at=min(mark.at for mark in firing.marks),
         next_at=starts_at,
         evidence=tuple(unpack(mark.message_id) for mark in firing.marks if mark.message_id),
-        shown=tuple(shown[-_MOST_SHOWN:]),
+        shown=tuple(shown[-MOST_SHOWN:]),
     )

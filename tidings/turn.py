@@ -56,7 +56,7 @@ class Turn:
         `ended_at` is when the person did something that ends the run, as far as the trigger knows.
         """
         first = firing.name or firing.marks[0]
-        episode = "once" if compiled.rule.re_entry == "once" else f"{first.at}.{_short(first.message_id)}"
+        episode = "once" if compiled.re_entry.once else f"{first.at}.{_short(first.message_id)}"
         shown = None if compiled.kind.keeps else event
         run = begin(compiled.version, key, episode, firing, shown, starts_at + compiled.sends[0].after)
         run.ended_at = ended_at

@@ -92,6 +92,15 @@ def sends_of_absence(decisions):
     return {(one.send_id, one.evidence, one.due_at) for one in decisions if one.rule_id.startswith("cart")}
 
 
+def assert_repeats_change_nothing(engine, events, data, until):
+    """Of up to ten events that come twice, everything is decided as if they had come once, and they are counted."""
+    repeats = data.draw(st.lists(st.sampled_from(events), max_size=10)) if events else []
+    once = replay(engine, "u:ann", events, until)
+    twice = replay(engine, "u:ann", [*events, *repeats], until)
+    assert twice.decisions == once.decisions
+    assert twice.duplicates == len(repeats)
+
+
 UNTIL = START + 48 * 60 * MINUTE
 
 
@@ -140,11 +149,7 @@ def test_feeding_a_batch_equals_feeding_one_by_one(events):
 @settings(max_examples=200, deadline=None)
 @given(histories(), st.data())
 def test_duplicates_change_nothing(events, data):
-    repeats = data.draw(st.lists(st.sampled_from(events), max_size=10)) if events else []
-    once = replay(ENGINE, "u:ann", events, UNTIL)
-    twice = replay(ENGINE, "u:ann", [*events, *repeats], UNTIL)
-    assert twice.decisions == once.decisions
-    assert twice.duplicates == len(repeats)
+    assert_repeats_change_nothing(ENGINE, events, data, UNTIL)
 
 
 @settings(max_examples=200, deadline=None)

@@ -10,7 +10,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.core.test_engine_laws import MINUTE, START, UNTIL, live, what_fired
+from tests.core.test_engine_laws import MINUTE, START, UNTIL, assert_repeats_change_nothing, live, what_fired
 from tests.people import a_rule, an_engine, an_event
 from tidings import state as states
 from tidings.decisions import encode
@@ -143,11 +143,7 @@ def test_feeding_a_batch_equals_feeding_one_by_one(events):
 @settings(max_examples=200, deadline=None)
 @given(histories(), st.data())
 def test_duplicates_change_nothing(events, data):
-    repeats = data.draw(st.lists(st.sampled_from(events), max_size=10)) if events else []
-    once = replay(ENGINE, "u:ann", events, UNTIL)
-    twice = replay(ENGINE, "u:ann", [*events, *repeats], UNTIL)
-    assert twice.decisions == once.decisions
-    assert twice.duplicates == len(repeats)
+    assert_repeats_change_nothing(ENGINE, events, data, UNTIL)
 
 
 @settings(max_examples=200, deadline=None)

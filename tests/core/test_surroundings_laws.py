@@ -3,7 +3,14 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.core.test_engine_laws import LATENESS, MINUTE, START, histories, live
+from tests.core.test_engine_laws import (
+    LATENESS,
+    MINUTE,
+    START,
+    assert_repeats_change_nothing,
+    histories,
+    live,
+)
 from tests.people import a_rule, an_engine
 from tidings.events import millis
 from tidings.replay import replay
@@ -76,10 +83,7 @@ def test_no_send_goes_out_after_what_ends_its_run(events):
 @settings(max_examples=200, deadline=None)
 @given(histories(), st.data())
 def test_duplicates_change_nothing(events, data):
-    repeats = data.draw(st.lists(st.sampled_from(events), max_size=10)) if events else []
-    once = replay(ENGINE, "u:ann", events, UNTIL)
-    twice = replay(ENGINE, "u:ann", [*events, *repeats], UNTIL)
-    assert twice.decisions == once.decisions
+    assert_repeats_change_nothing(ENGINE, events, data, UNTIL)
 
 
 @settings(max_examples=200, deadline=None)

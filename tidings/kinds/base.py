@@ -31,6 +31,9 @@ milliseconds of the watermark, for the rest of what came with it."""
 OWN, MOST_OWN = 16, 12
 """The first of twelve further flags, each twice the one before, that mean whatever a kind wants them to mean."""
 
+MOST_SHOWN = 10
+"""A template is given at most this many events: a mail that lists more is not read."""
+
 NAMED = OWN << MOST_OWN
 """A flag of a mark, never of an event: it has given its name to an episode, and no other episode may have it."""
 

@@ -14,15 +14,25 @@ from msgspec.structs import replace
 from pydantic import BaseModel, ConfigDict, Field
 
 from tidings.durations import Duration
-from tidings.kinds.base import COMPANY, LATENESS, NEVER, RESET, START, STOP, Firing, Mark, ReEntry, Tracker, tidy_at
+from tidings.kinds.base import (
+    COMPANY,
+    LATENESS,
+    MOST_SHOWN,
+    NEVER,
+    RESET,
+    START,
+    STOP,
+    Firing,
+    Mark,
+    ReEntry,
+    Tracker,
+    tidy_at,
+)
 from tidings.selectors import Selector
 
 _MOST_MARKS = 100
 """An episode that is reset for ever must not grow for ever: past this many, what is over is forgotten, and then the
 oldest resets."""
-
-_MOST_KEPT = 10
-"""Of so many of the latest events the properties are kept, because a template is given no more."""
 
 
 class NotPerformedDocument(BaseModel):
@@ -103,7 +113,7 @@ class NotPerformed:
         if episode and watermark > deadline:
             firings += self._fire(tracker, episode, deadline)
             episode, over = [], len(tracker.marks)
-        for mark in episode[:-_MOST_KEPT]:
+        for mark in episode[:-MOST_SHOWN]:  # of the others a template is shown nothing
             if mark.kept is not None:
                 tracker.marks[tracker.marks.index(mark)] = replace(mark, kept=None)
         self._forget(tracker, over, watermark - LATENESS - 1)

@@ -127,8 +127,7 @@ class Sessions(ABC):
             if len(tracker.marks) > _MOST_STOPS:
                 del tracker.marks[0]
         if sessions:
-            first = sessions[0]
-            tracker.wake_at = first.end + self._wait + 1 if not first.not_before else self._decided_at(first)
+            tracker.wake_at = self._decided_at(sessions[0])
         else:
             tracker.wake_at = tidy_at(max(tracker.settled, at))
         return ()
