@@ -1,6 +1,7 @@
 """The bounded form of the decision: a person's whole history at once, through the same engine."""
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
@@ -9,7 +10,7 @@ from apache_beam.pvalue import TaggedOutput
 from pipeline import rulebooks
 from pipeline.decide import Reporter
 from pipeline.options import RulesSettings
-from tidings import identity
+from tidings import identity, rule_set
 from tidings.engine import Engine
 from tidings.events import Event
 from tidings.replay import replay
@@ -45,7 +46,7 @@ class Replay(beam.DoFn):
         """One rule book for the whole run."""
         rules = self._rules
         if rules.folder:
-            self._engine = rulebooks.engine_from_folder(rules.folder, rules.time_scale)
+            self._engine = Engine(rule_set.from_folder(Path(rules.folder)).book(rules.time_scale))
         else:
             self._engine = rulebooks.engine(rules)
 

@@ -9,19 +9,14 @@ import threading
 import time
 from datetime import UTC, datetime
 from importlib.resources import files
-from pathlib import Path
 
 from google.api_core.retry import Retry, if_exception_type
 
 from pipeline.options import RulesSettings
-from tidings import segments
 from tidings.adapters.stores import open_store
-from tidings.documents import parse_folder
 from tidings.engine import Engine
 from tidings.errors import InvalidRuleError, StoreError
 from tidings.rule_source import RuleSource
-from tidings.rulebook import RuleBook
-from tidings.rules import load
 from tidings.store import Store
 
 log = logging.getLogger(__name__)
@@ -91,17 +86,6 @@ def store(settings: RulesSettings) -> Store:
     """The store that the rules come from; profiles and activity live there too."""
     with _lock:
         return _worker(settings).store
-
-
-def engine_from_folder(folder: str, time_scale: float) -> Engine:
-    """The engine with the rules of a folder of YAML files, and the segments of its folder `segments`.
-
-    Raises:
-        InvalidRuleError: a document is not valid. In the bounded form a person is waiting who can mend it.
-    """
-    known = segments.load_all(parse_folder(Path(folder, "segments")))
-    rules = [load(document, name, segments=known) for name, document in parse_folder(Path(folder)).items()]
-    return Engine(RuleBook(rules, time_scale, segments=known.values()))
 
 
 def template_names() -> frozenset[str]:

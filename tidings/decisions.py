@@ -33,6 +33,22 @@ Outcome = Literal["send", "shadow", "suppressed"]
 MailKind = Literal["marketing", "transactional"]
 
 
+GateName = Literal["exit", "audience", "status", "holdout", "quiet_hours", "frequency_cap"]
+"""What a send must pass, in the order in which it is asked."""
+
+
+class Gate(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """One gate that a send came to. A gate that its rule does not have is not asked, and not listed.
+
+    Attributes:
+        detail: what the answer rests on, for a person to read. Never a value that somebody has brought.
+    """
+
+    name: GateName
+    passed: bool = True
+    detail: str = ""
+
+
 class Trigger(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """One of the events behind a decision, with what a template may want to show of it."""
 
@@ -52,8 +68,10 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_d
         to: `person`, or the name of a role whose address is configured (`support`).
         outcome: `send`; `shadow` (record it, never send it); or `suppressed`, with `reason`.
         due_at: the instant, in event time, at which the rule's condition became true.
+        scheduled_at: when this send was to go, after the waits of steps and nights; None for `due_at`.
         decided_at: the instant the engine was told it is: receipt of the event, or the watermark of the timer.
         evidence: the messageIds that caused it, oldest first.
+        gates: what it had to pass, in this order; the first that stopped it is the last one.
         event: the event that a template shows first (the completing one, or the latest anchor).
         events: all the events that the rule kept for the template, oldest first.
     """
@@ -76,6 +94,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_d
     category: str = ""
     outcome: Outcome = "send"
     reason: Reason | None = None
+    scheduled_at: datetime | None = None
+    gates: tuple[Gate, ...] = ()
 
 
 def send_id(rule_id: str, rule_version: str, person: str, entry_key: str, episode: str, step: int) -> str:

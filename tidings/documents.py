@@ -46,14 +46,33 @@ def parse(text: str) -> Any:
     return yaml.load(text, Loader=_Loader)  # noqa: S506 - it is a safe loader
 
 
-def parse_folder(folder: Traversable) -> dict[str, Any]:
+def parse_file(file: Traversable, what: str = "rule") -> Any:
+    """A YAML file as plain data.
+
+    Raises:
+        InvalidRuleError: it cannot be read, or is no YAML; with the line.
+    """
+    name = file.name.removesuffix(".yaml")
+    try:
+        return parse(file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "is no UTF-8"
+        raise InvalidRuleError(name, [fault("", file.name, reason)], what) from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}: " if mark else ""
+        reason = f"is no YAML: {where}{getattr(error, 'problem', None) or type(error).__name__}"
+        raise InvalidRuleError(name, [fault("", file.name, reason)], what) from None
+
+
+def parse_folder(folder: Traversable, what: str = "rule") -> dict[str, Any]:
     """Every YAML file of a folder as plain data, by its name; nothing when there is no such folder.
 
     Raises:
-        yaml.YAMLError: one of them is no YAML.
+        InvalidRuleError: one of them cannot be read, or is no YAML.
     """
     files = {one.name: one for one in folder.iterdir() if one.name.endswith(".yaml")} if folder.is_dir() else {}
-    return {name.removesuffix(".yaml"): parse(file.read_text("utf-8")) for name, file in sorted(files.items())}
+    return {name.removesuffix(".yaml"): parse_file(file, what) for name, file in sorted(files.items())}
 
 
 def read(model: type[_Document], document: object, stored_as: str | None, what: str) -> tuple[_Document, list[Fault]]:

@@ -25,6 +25,15 @@ def parse(text: object) -> int:
     return total
 
 
+def text(duration: int) -> str:
+    """900000 -> `15m`: the inverse of `parse`, in the fewest words. What is left below a second is told in `ms`."""
+    said = ""
+    for unit, size in reversed(_UNITS.items()):
+        number, duration = divmod(duration, size)
+        said += f"{number}{unit}" if number else ""
+    return f"{said}{duration}ms" if duration or not said else said
+
+
 Duration = Annotated[
     int,
     BeforeValidator(parse),

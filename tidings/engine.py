@@ -44,12 +44,14 @@ class Outcome(NamedTuple):
         faults: what could not be read.
         duplicates: so many events had been seen before.
         crowded_out: so many entry keys were forgotten, because one person had too many at the same time.
+        outside: what would have been decided, if the person were in the audience.
     """
 
     decisions: Sequence[Decision]
     faults: Sequence[Fault]
     duplicates: int
     crowded_out: int = 0
+    outside: Sequence[Decision] = ()
 
 
 NOTHING = Outcome((), (), 0)
@@ -236,8 +238,8 @@ class Engine:
 
 
 def _outcome(turn: Turn, faults: Sequence[Fault] = (), duplicates: int = 0) -> Outcome:
-    if turn.decisions or faults or duplicates or turn.crowded_out:
-        return Outcome(turn.decisions, faults, duplicates, turn.crowded_out)
+    if turn.decisions or faults or duplicates or turn.crowded_out or turn.outside:
+        return Outcome(turn.decisions, faults, duplicates, turn.crowded_out, turn.outside)
     return NOTHING
 
 

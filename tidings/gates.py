@@ -1,12 +1,14 @@
 """What stands between a trigger that fired and a mail that goes out: audience, holdout, quiet hours, frequency cap.
 
-Asked again at every step of a run, and when a held send is released.
+Asked again at every step of a run, and when a held send is released. Each answer is noted, so that a decision can say
+what it rests on without being asked again.
 """
 
 from typing import NamedTuple
 
+from tidings import durations
 from tidings.conditions import TypeMismatchError
-from tidings.decisions import Outcome, Reason
+from tidings.decisions import Gate, GateName, Outcome, Reason
 from tidings.rulebook import CompiledRule
 from tidings.runs import Run
 from tidings.state import PersonState
@@ -17,12 +19,14 @@ class Verdict(NamedTuple):
 
     Attributes:
         outcome / reason: as in `Decision`; outcome None means that there is nothing to record.
+        gates: what was asked, in order; of those that stop a send, the last one did.
         hold_until: ask again then; nothing else is said.
         ends: whether the run is over, whatever steps are left.
     """
 
     outcome: Outcome | None = None
     reason: Reason | None = None
+    gates: tuple[Gate, ...] = ()
     hold_until: int | None = None
     ends: bool = False
 
@@ -30,24 +34,41 @@ class Verdict(NamedTuple):
 def judge(compiled: CompiledRule, state: PersonState, run: Run) -> Verdict:
     """May the next send of this run go out, at `run.next_at`?"""
     rule = compiled.rule
-    if not _is_in_audience(compiled, state):
-        if run.step == 0 and not run.held:
-            return Verdict(ends=True)  # the rule is not about this person: nothing was decided
-        return Verdict("suppressed", "exited", ends=True)
+    passed = [Gate(name="exit")]
+
+    def stopped(by: GateName, outcome: Outcome | None, reason: Reason | None, detail: str, *, ends: bool) -> Verdict:
+        return Verdict(outcome, reason, (*passed, Gate(name=by, passed=False, detail=detail)), ends=ends)
+
+    if compiled.audience is not None:
+        if not _is_in_audience(compiled, state):
+            if run.step == 0 and not run.held:  # the rule is not about this person: nothing was decided
+                return stopped("audience", None, None, "", ends=True)
+            return stopped("audience", "suppressed", "exited", "no longer in it", ends=True)
+        passed.append(Gate(name="audience"))
     if rule.status == "paused":
-        return Verdict("suppressed", "rule_paused", ends=True)
-    if compiled.holds_out(state.person):
-        return Verdict("suppressed", "holdout", ends=True)
+        return stopped("status", "suppressed", "rule_paused", rule.status, ends=True)
+    passed.append(Gate(name="status", detail=rule.status))
+    if rule.holdout:
+        share = f"{rule.holdout:g} % of all people"
+        if compiled.holds_out(state.person):
+            return stopped("holdout", "suppressed", "holdout", share, ends=True)
+        passed.append(Gate(name="holdout", detail=share))
     if rule.quiet_hours is not None:
         zone = state.time_zone[1] if state.time_zone else None
+        night = rule.quiet_hours.told(zone)
         morning = rule.quiet_hours.end_of_night(run.next_at, zone)
         if morning is not None and rule.quiet_hours.on_miss == "drop":
-            return Verdict("suppressed", "quiet_hours_missed")
+            return stopped("quiet_hours", "suppressed", "quiet_hours_missed", night, ends=False)
         if morning is not None:
             return Verdict(hold_until=morning)
-    if rule.cap is not None and _recent(compiled, state, run.next_at) >= rule.cap.max:
-        return Verdict("suppressed", "frequency_capped")
-    return Verdict(compiled.outcome)
+        passed.append(Gate(name="quiet_hours", detail=f"{night}, held until now" if run.held else night))
+    if rule.cap is not None:
+        recent = _recent(compiled, state, run.next_at)
+        count = f"{recent} of {rule.cap.max} in {durations.text(rule.cap.per)}"
+        if recent >= rule.cap.max:
+            return stopped("frequency_cap", "suppressed", "frequency_capped", count, ends=False)
+        passed.append(Gate(name="frequency_cap", detail=count))
+    return Verdict(compiled.outcome, gates=tuple(passed))
 
 
 def _is_in_audience(compiled: CompiledRule, state: PersonState) -> bool:

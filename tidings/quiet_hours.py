@@ -34,6 +34,13 @@ class QuietHours(BaseModel):
             raise ValueError("start and end are the same, so the night would never end")
         return self
 
+    def told(self, person_zone: str | None) -> str:
+        """The night in words, by the clock that `end_of_night` goes by."""
+        return f"{self.start} to {self.end}, {self._zone(person_zone).key}"
+
+    def _zone(self, person_zone: str | None) -> ZoneInfo:
+        return zone_of(person_zone if self.tz == "user" else self.tz) or ZoneInfo("UTC")
+
     def end_of_night(self, now: int, person_zone: str | None) -> int | None:
         """When the night ends that `now` lies in, or None when it lies in none.
 
@@ -43,7 +50,7 @@ class QuietHours(BaseModel):
 
         A time of day that a clock change skips or repeats counts at its first occurrence.
         """
-        zone = zone_of(person_zone if self.tz == "user" else self.tz) or ZoneInfo("UTC")
+        zone = self._zone(person_zone)
         local = instant(now).astimezone(zone)
         start, end = time.fromisoformat(self.start), time.fromisoformat(self.end)
         for evening in (local.date() - timedelta(days=1), local.date()):

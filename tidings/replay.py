@@ -39,6 +39,7 @@ def replay(engine: Engine, person: str, events: Iterable[Event], until: int) -> 
         [fault for one in outcomes for fault in one.faults],
         sum(one.duplicates for one in outcomes),
         sum(one.crowded_out for one in outcomes),
+        [decision for one in outcomes for decision in one.outside],
     )
 
 

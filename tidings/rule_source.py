@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from tidings import segments
 from tidings.errors import InvalidRuleError
+from tidings.rule_set import RuleSet
 from tidings.rulebook import RuleBook, compile_rule
 from tidings.rules import Rule, load
 from tidings.segments import Segment
@@ -26,15 +27,28 @@ class RuleSource:
         store: where the documents are.
         templates: the templates that exist, or None not to check.
         time_scale: see `RuleBook`.
+        reports: whether to say on the documents what became of them; a command that only looks does not.
+
+    Attributes:
+        rule_set: what the book is made of.
     """
 
-    def __init__(self, store: Store, templates: Collection[str] | None = None, time_scale: float = 1.0) -> None:
+    def __init__(
+        self,
+        store: Store,
+        templates: Collection[str] | None = None,
+        time_scale: float = 1.0,
+        *,
+        reports: bool = True,
+    ) -> None:
         self._store = store
         self._templates = templates
         self._time_scale = time_scale
+        self._reports = reports
         self._fingerprint = ""
         self._superseded: list[Rule] = []
         self._segments: dict[str, Segment] = {}
+        self.rule_set = RuleSet({}, {})
         self._book = RuleBook([])
 
     def refresh(self, now: datetime) -> RuleBook:
@@ -49,8 +63,9 @@ class RuleSource:
         if fingerprint != self._fingerprint:
             self._superseded = []
             self._segments = self._check_segments(groups, now)
-            checked = [rule for record in rules if (rule := self._check(record, now)) is not None]
-            self._book = RuleBook(checked, self._time_scale, self._superseded, self._segments.values())
+            checked = {one.rule_id: rule for one in rules if (rule := self._check(one, now)) is not None}
+            self.rule_set = RuleSet(checked, self._segments, self._superseded)
+            self._book = self.rule_set.book(self._time_scale)
             self._fingerprint = fingerprint
         return self._book
 
@@ -74,7 +89,7 @@ class RuleSource:
             live = in_force[name].version if name in in_force else None
             report = {"valid": not found, "faults": found, "version": live}
             last = record.last_good if found else record.document
-            _say(self._store.report_segment, record, report, last, now)
+            self._say(self._store.report_segment, record, report, last, now)
         return in_force
 
     def _check(self, record: RuleRecord, now: datetime) -> Rule | None:
@@ -86,11 +101,11 @@ class RuleSource:
             live = last_good.version if last_good else None
             report = {"valid": False, "faults": error.faults, "version": live}
             report["history"] = self._history(record, live, now)
-            _say(self._store.report_rule, record, report, record.last_good, now)
+            self._say(self._store.report_rule, record, report, record.last_good, now)
             return last_good
         report = {"valid": True, "faults": [], "version": rule.version}
         report["history"] = self._history(record, rule.version, now)
-        _say(self._store.report_rule, record, report, record.document, now)
+        self._say(self._store.report_rule, record, report, record.document, now)
         return rule
 
     def _history(self, record: RuleRecord, live: str | None, now: datetime) -> list[dict[str, Any]]:
@@ -115,6 +130,19 @@ class RuleSource:
     def _once_good(self, rule_id: str, document: dict[str, Any] | None) -> Rule | None:
         return _once_good(self._read, document, rule_id)
 
+    def _say(
+        self,
+        report_on: Callable[[str, dict[str, Any], dict[str, Any] | None], None],
+        record: RuleRecord,
+        report: dict[str, Any],
+        last_good: dict[str, Any] | None,
+        now: datetime,
+    ) -> None:
+        """Say it on the document, unless it says so already."""
+        said = {key: value for key, value in (record.report or {}).items() if key != "checked_at"}
+        if self._reports and (said != report or record.last_good != last_good):
+            report_on(record.rule_id, {**report, "checked_at": now.isoformat()}, last_good)
+
 
 def _once_good(read: Callable[[dict[str, Any], str], _T], document: dict[str, Any] | None, name: str) -> _T | None:
     """The rule or segment, unless there is none, or it was good only for what there was at the time."""
@@ -122,16 +150,3 @@ def _once_good(read: Callable[[dict[str, Any], str], _T], document: dict[str, An
         return read(document, name) if document is not None else None
     except InvalidRuleError:
         return None
-
-
-def _say(
-    report_on: Callable[[str, dict[str, Any], dict[str, Any] | None], None],
-    record: RuleRecord,
-    report: dict[str, Any],
-    last_good: dict[str, Any] | None,
-    now: datetime,
-) -> None:
-    """Say it on the document, unless it says so already."""
-    said = {key: value for key, value in (record.report or {}).items() if key != "checked_at"}
-    if said != report or record.last_good != last_good:
-        report_on(record.rule_id, {**report, "checked_at": now.isoformat()}, last_good)

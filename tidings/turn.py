@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from tidings.decisions import Decision, Outcome, Reason, Trigger, send_id
+from tidings.decisions import Decision, Gate, Outcome, Reason, Trigger, send_id
 from tidings.events import Event, instant
 from tidings.gates import judge
 from tidings.kinds.base import NEVER, STOP, Firing, tidy_at
@@ -28,10 +28,11 @@ class Turn:
         now: the receipt of an event, or a watermark, in milliseconds.
         begun: what has begun.
         decisions: what was decided so far.
+        outside: what would have been, if the person were in the audience; nobody hears of it but who asks why.
         crowded_out: so many entry keys were forgotten to make room for new ones.
     """
 
-    __slots__ = ("_book", "begun", "crowded_out", "decisions", "now", "state")
+    __slots__ = ("_book", "begun", "crowded_out", "decisions", "now", "outside", "state")
 
     def __init__(self, book: RuleBook, state: PersonState, now: int) -> None:
         self._book = book
@@ -39,6 +40,7 @@ class Turn:
         self.state = state
         self.now = now
         self.decisions: list[Decision] = []
+        self.outside: list[Decision] = []
         self.crowded_out = 0
 
     def begin(
@@ -67,7 +69,8 @@ class Turn:
             return
         runs = self.state.runs.setdefault(compiled.id, [])
         if len(runs) >= MOST_RUNS:
-            self._decide(compiled, run, "suppressed", "frequency_capped")
+            too_many = Gate(name="frequency_cap", passed=False, detail=f"{MOST_RUNS} runs of this rule wait already")
+            self._decide(compiled, run, "suppressed", "frequency_capped", (too_many,))
             return
         runs.append(run)
         self.begun.append((compiled, run))
@@ -97,7 +100,8 @@ class Turn:
         """A run is over. If its send was held back, it had been decided already, and is now decided otherwise."""
         held = run.held and run.step < len(compiled.sends)  # an edit may have left fewer steps
         if held or reason == "frequency_capped":
-            self._decide(compiled, run, "suppressed", reason)
+            since = instant(run.ended_at).isoformat() if run.is_ended else ""
+            self._decide(compiled, run, "suppressed", reason, (Gate(name="exit", passed=False, detail=since),))
 
     def release_begun(self) -> None:
         """Decide what has begun in this turn, and waits for nothing."""
@@ -148,8 +152,10 @@ class Turn:
                 if run.is_ended:  # what ended it in the night has arrived already
                     self._advance(compiled, run)
                 return
-            if verdict.outcome is not None:
-                self._decide(compiled, run, verdict.outcome, verdict.reason)
+            if verdict.outcome is None:
+                self.outside.append(self._decision(compiled, run, "suppressed", None, verdict.gates))
+            else:
+                self._decide(compiled, run, verdict.outcome, verdict.reason, verdict.gates)
                 if verdict.outcome == "send" and compiled.rule.kind == "marketing":
                     self.state.sent.append((run.next_at, compiled.rule.category))
             if verdict.ends:
@@ -158,15 +164,22 @@ class Turn:
         run.step, run.held = run.step + 1, False
         run.next_at = run.next_at + compiled.sends[run.step].after if run.step < len(compiled.sends) else NEVER
 
-    def _decide(self, compiled: CompiledRule, run: Run, outcome: Outcome, reason: Reason | None) -> None:
-        """Write the decision down, with its evidence."""
+    def _decide(
+        self, compiled: CompiledRule, run: Run, outcome: Outcome, reason: Reason | None, gates: tuple[Gate, ...]
+    ) -> None:
+        self.decisions.append(self._decision(compiled, run, outcome, reason, gates))
+
+    def _decision(
+        self, compiled: CompiledRule, run: Run, outcome: Outcome, reason: Reason | None, gates: tuple[Gate, ...]
+    ) -> Decision:
+        """The decision, with its evidence."""
         rule, send = compiled.rule, compiled.sends[run.step].send
         person = self.state.person
         shown = tuple(
             Trigger(name=name, timestamp=instant(at), properties=msgspec.Raw(properties))
             for name, at, properties in run.shown
         )
-        decision = Decision(
+        return Decision(
             send_id=send_id(rule.id, run.version, person, run.key, run.episode, run.step),
             rule_id=rule.id,
             rule_version=run.version,
@@ -181,12 +194,13 @@ class Turn:
             outcome=outcome,
             reason=reason,
             due_at=instant(run.due_at),
+            scheduled_at=instant(run.next_at) if run.next_at != run.due_at else None,
             decided_at=instant(self.now),
             evidence=run.evidence,
             event=shown[-1],
             events=shown,
+            gates=gates,
         )
-        self.decisions.append(decision)
 
 
 def _urgency(due: tuple[CompiledRule, Run]) -> tuple[int, int, str, str, str]:

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import processes, rulebooks
+from pipeline import processes
 from pipeline.main import main
 from pipeline.options import OptionsError
 from pipeline.processes import PartFailedError
 from tests.people import an_event, ms
-from tidings import events
+from tidings import events, rule_set
+from tidings.engine import Engine
 from tidings.errors import InvalidRuleError
 from tidings.identity import resolve
 from tidings.replay import replay
@@ -71,11 +72,11 @@ def test_a_folder_of_rules_may_hold_segments(tmp_path):
 def test_a_rule_of_a_folder_that_names_a_missing_segment_is_refused_before_anything_runs(tmp_path):
     (tmp_path / "bye.yaml").write_text("{trigger: {segment: {id: fans, on: leave}}, send: {template: welcome}}")
     with pytest.raises(InvalidRuleError, match="there is no such segment"):
-        rulebooks.engine_from_folder(str(tmp_path), 1.0)
+        rule_set.from_folder(tmp_path)
     (tmp_path / "segments").mkdir()
     (tmp_path / "segments" / "fans.yaml").write_text("where: {segment: fans}")
     with pytest.raises(InvalidRuleError, match="segment 'fans' is refused"):
-        rulebooks.engine_from_folder(str(tmp_path), 1.0)
+        rule_set.from_folder(tmp_path)
 
 
 def test_what_was_done_anonymously_is_decided_as_the_live_form_does(tmp_path):
@@ -101,7 +102,7 @@ def test_what_was_done_anonymously_is_decided_as_the_live_form_does(tmp_path):
         ("product-viewed-three-times", "a:nobody", "10:02"),
         ("product-viewed-three-times", "u:ann", "10:06"),
     ]
-    engine = rulebooks.engine_from_folder(str(RULES), 1)
+    engine = Engine(rule_set.from_folder(RULES).book())
     wanted = [
         decision.send_id
         for person, its in resolve(history).items()

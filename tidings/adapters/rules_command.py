@@ -8,13 +8,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from tidings import segments
 from tidings.adapters.stores import open_store
-from tidings.documents import parse
+from tidings.documents import parse_file
 from tidings.errors import InvalidRuleError, TidingsError
 from tidings.rulebook import compile_rule
 from tidings.rules import load
@@ -54,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _put(store: Store, files: Sequence[Path]) -> None:
     """Check every file before the first one is written. A document that says `where` is a segment."""
-    documents = {path.stem: _read(path) for path in files}
+    documents = {path.stem: parse_file(path) for path in files}
     groups = {name: one for name, one in documents.items() if isinstance(one, dict) and "where" in one}
     rules = {name: one for name, one in documents.items() if name not in groups}
     known, refused = segments.settle({name: segments.load(one, name) for name, one in groups.items()}, _stored(store))
@@ -80,16 +77,6 @@ def _stored(store: Store) -> dict[str, Segment]:
             except InvalidRuleError:  # said on the document already
                 continue
     return good
-
-
-def _read(path: Path) -> Any:
-    try:
-        return parse(path.read_text("utf-8"))
-    except OSError as error:
-        raise InvalidRuleError(path.stem, [{"path": "", "value": None, "reason": str(error)}]) from None
-    except yaml.YAMLError as error:
-        reason = f"is no YAML: {str(error).splitlines()[-1].strip()}"
-        raise InvalidRuleError(path.stem, [{"path": "", "value": None, "reason": reason}]) from None
 
 
 def _said_of(record: RuleRecord, status: str) -> str:

@@ -1,0 +1,59 @@
+"""The command line: `tidings COMMAND ...`. A command is loaded when it is asked for, so that help comes at once."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from tidings.commands.exits import Exit
+from tidings.errors import TemporaryError, TidingsError
+from tidings.settings import SettingsError
+
+COMMANDS: dict[str, str] = {}
+"""Every command, and what it is for; each is a module of this package with `parser()` and `run(options)`."""
+
+EPILOG = """`tidings COMMAND --help` has the options and an example of each.
+
+exit codes: 0 yes, or done; 1 no: refused, different, not found; 2 the command line makes no sense;
+            3 a store or archive cannot be reached, try again; 130 interrupted"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    name = arguments[0] if arguments else ""
+    if name not in COMMANDS:
+        return _without_command(arguments)
+    module = import_module(f"tidings.commands.{name}")
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # a subject may hold what a terminal cannot show
+    try:
+        return int(module.run(module.parser().parse_args(arguments[1:])))
+    except SettingsError as error:
+        return _say(error, Exit.USAGE)
+    except TemporaryError as error:
+        return _say(error, Exit.LATER)
+    except TidingsError as error:
+        return _say(error, Exit.REFUSED)
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        return _say("", Exit.REFUSED)
+    except KeyboardInterrupt:
+        return _say("interrupted", Exit.INTERRUPTED)
+
+
+def _without_command(arguments: Sequence[str]) -> int:
+    table = "\n".join(f"  {name:<10} {about}" for name, about in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="tidings",
+        description=f"Ask before you send.\n\ncommands:\n{table}",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="one of the above")
+    parser.parse_args(arguments or ["--help"])
+    return Exit.USAGE
+
+
+def _say(fault: object, code: Exit) -> int:
+    if fault:
+        print(fault, file=sys.stderr)
+    return code
