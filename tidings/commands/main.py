@@ -9,7 +9,9 @@ from tidings.commands.exits import Exit
 from tidings.errors import TemporaryError, TidingsError
 from tidings.settings import SettingsError
 
-COMMANDS: dict[str, str] = {}
+COMMANDS = {
+    "rules": "check, test, push, pull, compare and roll back rules",
+}
 """Every command, and what it is for; each is a module of this package with `parser()` and `run(options)`."""
 
 EPILOG = """`tidings COMMAND --help` has the options and an example of each.

@@ -1,0 +1,30 @@
+"""Rules as code: YAML files in a repository against the documents in a store."""
+
+import argparse
+from importlib import import_module
+
+SUBCOMMANDS: dict[str, str] = {}
+"""Every subcommand, and what it is for; each is a module `tidings.commands.rules_<name>` with `parser()` and `run(options)`.
+
+Its `parser()` returns the `ArgumentParser` of `tidings rules <name>`, whose description has a sentence and an example.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The name of a subcommand; the rest is for its own parser."""
+    table = "\n".join(f"  {name:<10} {about}" for name, about in SUBCOMMANDS.items())
+    frame = argparse.ArgumentParser(
+        prog="tidings rules",
+        description=f"{__doc__}\n\nsubcommands:\n{table}",
+        epilog="example:\n  tidings rules check rules\n\n`tidings rules SUBCOMMAND --help` has the options of each.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    frame.add_argument("subcommand", choices=SUBCOMMANDS, metavar="SUBCOMMAND", help="one of the above")
+    frame.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    return frame
+
+
+def run(options: argparse.Namespace) -> int:
+    """Hand over to the subcommand; returns its exit code."""
+    module = import_module(f"tidings.commands.rules_{options.subcommand}")
+    return int(module.run(module.parser().parse_args(options.rest)))
