@@ -4,7 +4,7 @@ import argparse
 from importlib import import_module
 
 SUBCOMMANDS: dict[str, str] = {}
-"""Every subcommand, and what it is for; each is a module `tidings.commands.rules_<name>` with `parser()` and `run(options)`.
+"""Every subcommand, and what it is for: a module `tidings.commands.rules_<name>` with `parser()` and `run(options)`.
 
 Its `parser()` returns the `ArgumentParser` of `tidings rules <name>`, whose description has a sentence and an example.
 """
