@@ -9,7 +9,7 @@ from apache_beam.io.gcp.pubsub import PubsubMessage
 from apache_beam.pvalue import TaggedOutput
 
 from pipeline.metrics import counter
-from tidings import consent, dead_letter, events, identity, profiles
+from tidings import dead_letter, events, identity, intake
 from tidings.errors import InvalidEventError
 from tidings.events import Event
 
@@ -42,8 +42,7 @@ class Decode(beam.DoFn):
             if read is None:
                 raise InvalidEventError("not_ours", "the attribute schema is missing or of another kind")
             event = read(message.data)
-            consent.from_event(event)
-            profiles.from_event(event)
+            intake.check(event)
         except InvalidEventError as error:
             self._dead.inc()
             now = datetime.now(UTC)

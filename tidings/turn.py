@@ -7,10 +7,12 @@ watermark are far apart, ends like a quiet hour.
 
 import hashlib
 from collections.abc import Iterable
+from sys import intern
+from typing import cast
 
 import msgspec
 
-from tidings.decisions import Decision, Gate, Outcome, Reason, Trigger, send_id
+from tidings.decisions import Decision, Gate, MailKind, Outcome, Reason, Trigger, send_id
 from tidings.events import Event, instant
 from tidings.gates import judge
 from tidings.kinds.base import NEVER, STOP, Firing, tidy_at
@@ -188,8 +190,8 @@ class Turn:
             episode=run.episode,
             step=run.step,
             template=send.template,
-            to=send.to,
-            kind=rule.kind,
+            to=intern(send.to),  # defaults are left out on the wire, and known by their identity: the same bytes
+            kind=cast("MailKind", intern(rule.kind)),  # whichever way the rule came into this process
             category=rule.category,
             outcome=outcome,
             reason=reason,

@@ -10,6 +10,7 @@ from tidings.errors import TemporaryError, TidingsError
 from tidings.settings import SettingsError
 
 COMMANDS = {
+    "replay": "play past events through the rules, and write what they would have decided",
     "rules": "check, test, push, pull, compare and roll back rules",
 }
 """Every command, and what it is for; each is a module of this package with `parser()` and `run(options)`."""
