@@ -12,6 +12,7 @@ from tidings.settings import SettingsError
 COMMANDS = {
     "replay": "play past events through the rules, and write what they would have decided",
     "rules": "check, test, push, pull, compare and roll back rules",
+    "simulate": "play a story with the clock advanced, and print everybody's inbox",
 }
 """Every command, and what it is for; each is a module of this package with `parser()` and `run(options)`."""
 
