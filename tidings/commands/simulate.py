@@ -62,7 +62,9 @@ def run(options: argparse.Namespace) -> int:
     terminal = Terminal(sys.stderr)
     good, answers = True, []
     for story in chosen:
-        rules = stories.as_if_live(known) if options.all_rules else story.chosen(known)
+        rules = story.chosen(known)
+        if options.all_rules:
+            rules = stories.as_if_live(known)
         with simulate.told(story, rules, templates, terminal, verbose=options.verbose) as running:
             told = running.told
             good &= told.is_good
@@ -107,7 +109,7 @@ def _row(story: Story, line: Line) -> tuple[str, ...]:
     why = f"no mail: {line.ends}" + (f" ({line.detail})" if line.detail else "")
     step = f", {line.step + 1} of {line.of_steps}" if line.of_steps > 1 else ""
     about = f", about {_name(line.person)}" if line.inbox != line.person else ""
-    return story.when(line.at), f"{line.at:%a %-d %b %Y %H:%M}", line.subject or why, f"{line.rule}{step}{about}"
+    return story.when(line.at), f"{line.at:%a %-d %b %Y}", line.subject or why, f"{line.rule}{step}{about}"
 
 
 def _inboxes(told: Told) -> list[str]:

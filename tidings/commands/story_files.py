@@ -21,7 +21,7 @@ def read(paths: Sequence[Path], only: str | None) -> list[Story]:
     """The stories of these files and folders, those that hold the text `only`.
 
     Raises:
-        RefusedError: there are none.
+        RefusedError: there are none, or no such file.
         InvalidRuleError: one of them cannot be read, or is none.
     """
     found = [story for path in _files(paths) for story in stories.load_file(path)]
@@ -36,8 +36,10 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
     for path in paths:
         if path.is_dir():
             yield from sorted(path.glob("*.yaml"))
-        elif path.exists() or path.suffix == ".yaml":
-            yield path  # whoever reads it says what is the matter with it
+        elif path.exists():
+            yield path
+        elif path.suffix:
+            raise RefusedError(f"{path}: there is no such file")
 
 
 def person(key: str) -> str:

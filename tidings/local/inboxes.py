@@ -75,7 +75,7 @@ def lines(decided: Sequence[Decision], steps: dict[str, int], store: Store, mail
                 step=decision.step,
                 of_steps=steps[decision.rule_id],
                 ends=_ends(entry),
-                detail=entry.detail,
+                detail=entry.detail or next((gate.detail for gate in decision.gates if not gate.passed), ""),
                 subject=mail.subject if mail else "",
                 text=mail.text if mail else "",
                 recipient=mail.recipient if mail else "",

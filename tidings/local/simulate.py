@@ -37,7 +37,7 @@ class Told(NamedTuple):
     Attributes:
         lines: every decision with its end, in the order of time.
         faults: what a rule could not read.
-        differences: from what it expects; None when it does not say.
+        differences: from what it expects of its own rules; None when it does not say.
         inbox: where the mails can be looked at, as long as the parts run.
     """
 
@@ -118,7 +118,7 @@ def told(
             clock=ClockFile(clock),
             settings=settings,
             check=supervisor.check,
-            look_at=started[-1].log,
+            tail=started[-1].tail,
         )
         with terminal.step("Story"):
             simulation.play()
@@ -126,6 +126,7 @@ def told(
         lines = inboxes.lines(simulation.decisions, steps, store, stack.mailbox)
         differences = None
         if expected is not None:
-            differences = playing.differ(Counter(expected), Counter(line.ending for line in lines))
+            of_the_story = (line.ending for line in lines if line.rule in story.rules)
+            differences = playing.differ(Counter(expected), Counter(of_the_story))
         inbox = f"http://localhost:{stack.port}/inbox"
         yield Running(Told(story, lines, simulation.faults, differences, inbox), supervisor)

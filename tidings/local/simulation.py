@@ -33,7 +33,6 @@ from tidings.stories import Story
 PATIENCE_SECONDS = 30.0
 """How long the machinery may take for one step."""
 LOOK_SECONDS = 0.005
-_ON_ITS_WAY = frozenset({"claimed", "handing_over"})
 
 
 class SimulationError(TidingsError):
@@ -51,7 +50,7 @@ class Simulation:
         clock: what the functions read the time from.
         settings: the names of topics.
         check: called on every look; may raise to end the wait.
-        look_at: where a reader finds out why a part does not answer.
+        tail: the end of the functions' log, for whoever must find out why they do not answer.
 
     Attributes:
         decisions: what was decided, in order.
@@ -68,7 +67,7 @@ class Simulation:
         clock: ClockFile,
         settings: Settings,
         check: Callable[[], None],
-        look_at: object,
+        tail: Callable[[], str],
     ) -> None:
         book = rules.book()
         self.decisions: list[Decision] = []
@@ -84,7 +83,7 @@ class Simulation:
         self._settings = settings
         self._publisher = Publisher(settings.project)
         self._check = check
-        self._look_at = look_at
+        self._tail = tail
 
     def play(self) -> None:
         """From what is known of people before, to the story's last instant and the end of what was decided by then.
@@ -155,7 +154,7 @@ class Simulation:
         while due:
             message = self._pull()
             due += self._take(intake.read_message(message.data, message.attributes), now) - 1
-        self._end(self._waiting)
+        self._ask_again()
 
     def _pull(self) -> Message:
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -164,7 +163,7 @@ class Simulation:
             if found := pull(self._settings.project, subscription, max_messages=1):
                 return found[0]
             self._check()
-        raise SimulationError(f"An event did not come through the events topic. See {self._look_at}.")
+        raise SimulationError(f"An event did not come through the events topic.{self._tail()}")
 
     def _take(self, event: Event, now: int) -> int:
         """What the pipeline does with an event; returns how many messages go round because of it."""
@@ -193,21 +192,23 @@ class Simulation:
             self._store.append_activity([activity_of_decision(decision)])
             message = Message(decisions.encode(decision), attributes.of_decision(decision))
             self._publisher.publish(self._settings.sends_topic, [message])
-            self._end([decision])
+            if not self._has_ended(decision, attempts=0):
+                self._waiting.append(decision)
 
     def _give_up_waiting(self) -> None:
         """The mailer waits no longer for what the oldest decision lacks."""
         oldest = min(self._waiting, key=lambda one: one.decided_at)
         self._set_clock(millis(oldest.decided_at + GRACE))
-        self._end(self._waiting)
+        self._ask_again()
 
-    def _end(self, some: list[Decision]) -> None:
-        """See that each of these ends; or is put off at this very instant, for the mailer waits for its address."""
-        waiting = [one for one in self._waiting if one not in some]
-        self._waiting = waiting + [one for one in some if not self._has_ended(one)]
+    def _ask_again(self) -> None:
+        """See what the mailer says now of those that wait for an address. It is asked again by itself, all the time."""
+        entries = {one.send_id: self._store.ledger_entry(one.send_id) for one in self._waiting}
+        attempts = {send_id: entry.attempts if entry else 0 for send_id, entry in entries.items()}
+        self._waiting = [one for one in self._waiting if not self._has_ended(one, attempts[one.send_id])]
 
-    def _has_ended(self, decision: Decision) -> bool:
-        """Wait for the mailer.
+    def _has_ended(self, decision: Decision, attempts: int) -> bool:
+        """Wait for the mailer. False when it has put the decision off, in a later attempt than this one.
 
         Raises:
             SimulationError: it says nothing.
@@ -217,14 +218,14 @@ class Simulation:
             entry = self._store.ledger_entry(decision.send_id)
             if entry is not None and entry.status in ledger.FINAL:
                 return True
-            put_off = entry is not None and entry.status == "claimed" and entry.lease_until <= entry.updated_at == now
-            if put_off and now < decision.decided_at + GRACE:
+            is_free = entry is not None and entry.status == "claimed" and entry.lease_until <= entry.updated_at
+            if entry is not None and is_free and entry.attempts > attempts and now < decision.decided_at + GRACE:
                 return False
             self._check()
             time.sleep(LOOK_SECONDS)
         raise SimulationError(
             f"The mailer did not say within {PATIENCE_SECONDS:.0f} s how {decision.rule_id} of "
-            f"{self._story.when(decision.due_at)} ends. See {self._look_at}."
+            f"{self._story.when(decision.due_at)} ends.{self._tail()}"
         )
 
 
