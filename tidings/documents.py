@@ -92,14 +92,31 @@ def read(model: type[_Document], document: object, stored_as: str | None, what: 
     fields = dict(document)
     if stored_as is not None:
         fields.setdefault("id", stored_as)
-    try:
-        found = model.model_validate(fields)
-    except ValidationError as error:
-        faults = [_translate(one) for one in error.errors(include_url=False)]
-        raise InvalidRuleError(str(stored_as or fields.get("id", "?")), faults, what) from None
+    found = validate(model, fields, str(stored_as or fields.get("id", "?")), what)
     if stored_as is None or fields["id"] == stored_as:
         return found, []
     return found, [fault("id", fields["id"], f"must be {stored_as!r}, the name under which it is stored")]
+
+
+def validate(model: type[_Document], document: object, name: str, what: str, place: str = "") -> _Document:
+    """The document as `model`, whatever fields that has.
+
+    Args:
+        model: what it must be.
+        document: as parsed from YAML.
+        name: which rule, story, ... it is, for the message.
+        what: "rule", "story", ..., for the message.
+        place: where in the file it stands; the paths of faults begin with it.
+
+    Raises:
+        InvalidRuleError: it is not one; with every fault.
+    """
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        faults = [_translate(one) for one in error.errors(include_url=False)]
+        in_file = [{**one, "path": f"{place}{one['path']}".rstrip(".")} for one in faults]
+        raise InvalidRuleError(name, in_file, what) from None
 
 
 _CANNOT_BE_COMPILED = (ArithmeticError, AssertionError, LookupError, RecursionError, TypeError, ValueError)

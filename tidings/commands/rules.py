@@ -3,7 +3,9 @@
 import argparse
 from importlib import import_module
 
-SUBCOMMANDS: dict[str, str] = {}
+SUBCOMMANDS: dict[str, str] = {
+    "test": "play the stories beside the rules",
+}
 """Every subcommand, and what it is for: a module `tidings.commands.rules_<name>` with `parser()` and `run(options)`.
 
 Its `parser()` returns the `ArgumentParser` of `tidings rules <name>`, whose description has a sentence and an example.
