@@ -63,13 +63,13 @@ def parse(text: str) -> Any:
             raise RepeatedFieldError(repeated)
         return None if node is None else loader.construct_document(node)
     finally:
-        loader.dispose()  # type: ignore[no-untyped-call]
+        loader.dispose()
 
 
 def compose(text: str) -> yaml.Node | None:
     """The same as a tree of nodes that know their lines; None for an empty document, or for what is no YAML."""
     try:
-        return yaml.compose(text, Loader=_Loader)  # type: ignore[no-any-return]
+        return yaml.compose(text, Loader=_Loader)
     except (yaml.YAMLError, RecursionError):
         return None
 
@@ -206,7 +206,7 @@ def fault(path: str, value: Any, reason: str) -> Fault:
 
 
 def nearest(name: object, known: Collection[str]) -> str:
-    """A question that ends a sentence about an unknown name: whether a similar one was meant; empty if there is none."""
+    """A question to end a sentence about an unknown name: whether a similar one was meant; empty if there is none."""
     close = difflib.get_close_matches(str(name), known, n=1)
     return f"did you mean {close[0]}?" if close else ""
 

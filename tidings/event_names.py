@@ -1,7 +1,8 @@
 """The names of events that Segment has given a meaning, with the properties that its specs document for them.
 
-Sources: https://segment.com/docs/connections/spec/ (ecommerce/v2, b2b-saas, email, live-chat, mobile, video, ab-testing,
-page). Names are free: whoever uses others is not wrong, but one that is nearly one of these is likely a slip.
+Sources: https://segment.com/docs/connections/spec/ (ecommerce/v2, b2b-saas, email, live-chat, mobile, video,
+ab-testing, page). Names are free: whoever uses others is not wrong, but one that is nearly one of these is likely a
+slip.
 """
 
 import re
@@ -102,13 +103,13 @@ KNOWN: Mapping[str, tuple[str, ...] | None] = {
 }
 """Every name, and its documented properties; None where there are too many to list."""
 
-OF_PAGES = ("title", "path", "url", "referrer", "search")
+OF_PAGES = frozenset(("title", "path", "url"))
 """What SDKs for browsers put into every page call by themselves."""
 
 _NOW_AND_THEN = {
-    *("affiliation", "brand", "campaign", "coupon", "creative", "discount", "image_url", "phone", "position", "quantity"),
-    *("reason", "recipient", "referrer", "review_body", "search", "share_message", "shipping_method", "title", "variant"),
-    *("list_id", "list_name", "sku", "value", "payment_method", "username", "first_name", "last_name", "action"),
+    *("action", "affiliation", "brand", "campaign", "coupon", "creative", "discount", "first_name", "image_url"),
+    *("last_name", "list_id", "list_name", "payment_method", "phone", "position", "quantity", "reason", "recipient"),
+    *("review_body", "share_message", "shipping_method", "sku", "title", "username", "value", "variant"),
 }
 """Documented, and yet not in every event: most products have no coupon, most people no second name."""
 
@@ -141,11 +142,12 @@ def _words(name: str) -> list[str]:
 
 
 def _is_slip(written: str, meant: str) -> bool:
-    """One letter too many, too few, wrong or in its neighbour's place; or an ending left out. Short words differ anyway."""
+    """One letter too many, too few, wrong or in its neighbour's place, or an ending left out; not in short words."""
     if min(len(written), len(meant)) < 4:
         return False
     if meant.startswith(written) or written.startswith(meant):
         return abs(len(meant) - len(written)) <= 3
     head = next(place for place, (one, other) in enumerate(zip(written, meant, strict=False)) if one != other)
     mine, theirs = written[head:], meant[head:]
-    return mine[1:] == theirs or mine == theirs[1:] or mine[1:] == theirs[1:] or mine[2:] == theirs[2:] and mine[:2] == theirs[1::-1]
+    swapped = mine[:2] == theirs[1::-1] and mine[2:] == theirs[2:]
+    return swapped or mine[1:] in (theirs, theirs[1:]) or mine == theirs[1:]

@@ -64,7 +64,7 @@ Way = tuple[Statement, ...]
 
 
 class Clash(NamedTuple):
-    """Why a condition is impossible: statements that cannot hold together; more than one way has to fail for an `any`."""
+    """Why a condition is impossible: statements that cannot hold together. With an `any`, more ways than one fail."""
 
     statements: Way
     ways: int = 1
@@ -96,7 +96,7 @@ def clash(condition: Condition, segments: Mapping[str, Segment] | None = None, s
 
 
 def is_implied(wanted: Condition | None, given: Condition | None) -> bool:
-    """Whether whatever satisfies `given` is certain to satisfy `wanted`, or cannot be read by it. None is no condition."""
+    """Whether whatever satisfies `given` satisfies `wanted` too, or cannot be read by it. None is no condition."""
     if wanted is None:
         return True
     unwanted = Condition.model_construct(_fields_set={"not_"}, not_=wanted)
@@ -298,7 +298,7 @@ def _candidates(statements: Sequence[Statement]) -> Iterator[Any]:
         if one.holds and one.operator == "in":
             yield from one.value
             return
-        if one.holds and one.operator == "equals" or not one.holds and one.operator == "not_equals":
+        if one.operator == ("equals" if one.holds else "not_equals"):
             yield MISSING if one.value is None else one.value
             return
     yield MISSING

@@ -181,4 +181,3 @@ _BY_KIND: dict[str, Callable[[Rule, Any, _Segments], Iterator[Remark]]] = {
     "score": _score,
     "segment": _segment,
 }
-

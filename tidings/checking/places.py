@@ -39,7 +39,7 @@ def events_of(rule: Rule) -> list[Placed]:
         *_of_trigger(kind, document, at),
         *_listed(f"{at}.none_of", getattr(document, "none_of", ()), "none_of"),
         *_listed("exit_on", rule.exit_on, "exit_on"),
-        *(one for number, step in enumerate(rule.steps) for one in _listed(f"steps[{number}].unless", step.unless, "unless")),
+        *(one for at, step in enumerate(rule.steps) for one in _listed(f"steps[{at}].unless", step.unless, "unless")),
     ]
 
 
@@ -75,9 +75,8 @@ def _of_trigger(kind: str, document: Any, at: str) -> list[Placed]:
     if kind == "not_performed":
         return [Placed(f"{at}.after", document.after, "start"), *_listed(f"{at}.reset_on", document.reset_on, "reset")]
     fields = {"sequence": ["steps"], "session_ended": ["of", "having"], "inactive": ["of"], "score": ["features"]}
-    return [
-        one for field in fields.get(kind, []) for one in _listed(f"{at}.{field}", getattr(document, field) or (), "start")
-    ]
+    lists = {f"{at}.{field}": getattr(document, field) or () for field in fields.get(kind, [])}
+    return [one for place, selectors in lists.items() for one in _listed(place, selectors, "start")]
 
 
 def _listed(at: str, selectors: Sequence[Selector], role: Role) -> Iterator[Placed]:
