@@ -42,6 +42,7 @@ class _Reader(Expressions):
 
     def __init__(self, needs: Needs, load: Load) -> None:
         super().__init__(needs, load)
+        self._is_silent = False
         self._blocks: dict[str, list[tuple[nodes.Block, str]]] = {}
 
     def template(self, file: str, tree: nodes.Template, scope: Scope) -> None:
@@ -53,9 +54,9 @@ class _Reader(Expressions):
         if not parents:
             self._body(tree.body, scope)
             return
-        for node in tree.body:  # what stands outside of blocks is not shown; names that are set there are known
-            if isinstance(node, nodes.Assign | nodes.AssignBlock | nodes.Macro | nodes.Import | nodes.FromImport):
-                self._statement(node, scope)
+        self._is_silent = True  # what stands outside of blocks is not shown; names that are set there are known
+        self._body((one for one in tree.body if not isinstance(one, nodes.Extends)), scope)
+        self._is_silent = False
 
         def read(parent: str, its: nodes.Template) -> None:
             self.template(parent, its, scope)
@@ -83,6 +84,8 @@ class _Reader(Expressions):
             self._statement(node, scope)
 
     def _statement(self, node: nodes.Node, scope: Scope) -> None:  # noqa: PLR0912 - one branch a kind of statement
+        if self._is_silent and isinstance(node, nodes.Output | nodes.Block):
+            return
         if isinstance(node, nodes.Output):
             for part in node.nodes:
                 self._shown(part, scope)
@@ -131,7 +134,11 @@ class _Reader(Expressions):
         no = scope.inner(proven(node.test, False, scope, self._quietly))
         if not any(path[0] not in FACTS for path in yes.sure):  # nobody sets that name: it is never defined
             self._body(node.body, yes)
-        self._body([*node.elif_, *node.else_], no)
+        if node.elif_:
+            first, *others = node.elif_
+            self._if(nodes.If(first.test, first.body, others, node.else_), no)
+        else:
+            self._body(node.else_, no)
         for name in {*yes.names, *no.names}:
             one, other = yes.names.get(name), no.names.get(name)
             scope.names[name] = one if one == other else None
