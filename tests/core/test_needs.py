@@ -16,7 +16,7 @@ VALUES = {"a": "x", "b": 3, "c": "https://example.com"}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder of templates; each message that a test writes gets a name of its own, for Jinja keeps what it has read."""
+    """Where templates are. Each that a test writes gets a name of its own, for Jinja keeps what it has read."""
     return tmp_path_factory.mktemp("templates")
 
 

@@ -124,7 +124,8 @@ def read(sources: Iterable[Source], catalogue: Catalogue) -> Checked:
         try:
             document = documents.parse_bytes(source.data, source.name, source.what or "rule")
         except InvalidRuleError as error:
-            _refuse(checked, source, error)
+            # The value is the name of the file, which is said already.
+            _refuse(checked, source, InvalidRuleError(source.name, [{**one, "value": None} for one in error.faults]))
         else:
             parsed.append((source, document))
     groups = [one for one in parsed if _is_segment(*one)]

@@ -38,8 +38,14 @@ class Finding(NamedTuple):
     def __str__(self) -> str:
         where = self.file if self.line is None else f"{self.file}:{self.line}"
         path = f" {self.path}:" if self.path else ":"
-        value = "" if self.value is None else f" {json.dumps(self.value, ensure_ascii=False)} -"
+        value = "" if self.value is None else f" {_told(self.value)} -"
         return f"{where}: {self.severity}{path}{value} {self.reason}"
+
+
+def _told(value: Any) -> str:
+    """The value as its author wrote it; lists and mappings have become text already, see `documents.fault`."""
+    is_json = isinstance(value, str) and value[:1] in ("[", "{")
+    return value if is_json else json.dumps(value, ensure_ascii=False)
 
 
 def errors(faults: Iterable[Mapping[str, Any]]) -> list[Remark]:
