@@ -190,10 +190,7 @@ def test_of_an_event_of_ones_own_the_example_is_believed(here, capsys):
     a_template(here, "told", body, {"event": {"name": "Game Won", "properties": {"score": 3}}})
     a_template(here, "untold", body, {"event": {"name": "Another", "properties": {"score": 3}}})
     a_rule(here, template="told", **{"Product Added": "Game Won"})
-    assert check(capsys)[1][:-1] == [
-        "note: no rule uses the template untold",
-        "note: no rule uses the template welcome-back",
-    ]
+    assert check(capsys)[1][:-1] == ["note: no rule uses these templates: untold, welcome-back"]
     a_rule(here, template="untold", **{"Product Added": "Game Won"})
     assert "which not every Game Won has" in check(capsys)[1][0]
 
@@ -285,12 +282,26 @@ def test_past_events_know_better_than_any_spec(here, capsys):
     code, lines = check(capsys, "--events", "events.jsonl")
     assert code == 0
     assert sorted(line.split(" warning ")[1].split(";")[0] for line in lines[:-2]) == [
-        'entry_key: "properties.cart_id" - none of the 4 events that it is asked of carries it (Product Added)',
+        'entry_key: "properties.cart_id" - no event carries it, of 4 Product Added',
         'exit_on[0].event: "Order Complete" - is the name of no track call among the events',
         'send.template: "coupon" - shows event.properties.coupon (coupon/body.html, line 1), which is missing in '
         "25 % of 4 Product Added",
     ]
     assert "did you mean Order Completed?" in "".join(lines)
+
+
+def test_a_trait_that_nobody_has_is_told(here, capsys):
+    (here / "rules" / "segments" / "fans.yaml").write_text("id: fans\nwhere: {path: traits.clubb, exists: true}\n")
+    a_rule(here, text=GOOD.format(id="a-rule") + "audience: {path: traits.plan, equals: pro}\n")
+    events(
+        here,
+        {"event": "Product Added"},
+        {"type": "identify", "traits": {"club": "x"}, "context": {"traits": {"plan": 1}}},
+    )
+    _, lines = check(capsys, "--events", "events.jsonl")
+    assert lines[:-1] == [
+        'rules/segments/fans.yaml:2: warning where.path: "traits.clubb" - no event carries it, of 1 identify'
+    ]
 
 
 def test_past_events_may_be_many_files_packed_or_not_with_lines_that_are_none(here, capsys):

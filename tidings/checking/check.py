@@ -78,7 +78,7 @@ class Checked:
                 yield from asked
             yield from template_data.questions(rule, self.catalogue.messages, self._known)
         for segment in self.segments.values():
-            for _, _, asked in names.asked_by_conditions(counted_by(segment)):
+            for _, _, asked in _asked_by_segment(segment):
                 yield from asked
 
     def findings(self, observed: Observed | None = None) -> list[Finding]:
@@ -107,12 +107,16 @@ class Checked:
         yield from never.in_segment(segment, self._known)
         yield from names.remarks(placed, observed)
         if observed is not None:
-            yield from names.never_carried(names.asked_by_conditions(placed), observed)
+            yield from names.never_carried(_asked_by_segment(segment), observed)
 
     def _placed(self, label: str, remarks: Iterable[Remark]) -> Iterator[Finding]:
         for path, value, reason, severity in dict.fromkeys(remarks):
             line = self._lines[label].of(path) if path else None
             yield Finding(label, line, severity, path, shown(value), reason)
+
+
+def _asked_by_segment(segment: Segment) -> names.Asked:
+    return [*names.asked_of_people(segment.where, "where"), *names.asked_by_conditions(counted_by(segment))]
 
 
 def read(sources: Iterable[Source], catalogue: Catalogue) -> Checked:

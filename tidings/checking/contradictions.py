@@ -55,7 +55,8 @@ class Statement(NamedTuple):
     performed: Performed | None = None
 
     def __str__(self) -> str:
-        value = json.dumps(self.value, ensure_ascii=False)
+        is_whole = isinstance(self.value, float) and self.value.is_integer()
+        value = json.dumps(int(self.value) if is_whole else self.value, ensure_ascii=False)
         text = f"{self.about} {self.operator} {value}" if self.operator else self.about
         return text if self.holds else f"not {text}"
 

@@ -9,9 +9,12 @@ from tidings.checking.places import Placed, starts_of
 from tidings.conditions import Condition
 from tidings.event_names import nearly
 from tidings.rules import Rule
+from tidings.selectors import Selector
 
 _ALIKE = 0.8
 """How like each other two names must be, of 1, for the one to be suggested in the place of the other."""
+
+_IDENTIFY = Selector(type="identify")
 
 Asked = list[tuple[str, str, list[Question]]]
 """Where in the document a property is asked for, which one, and of which events."""
@@ -49,7 +52,13 @@ def asked_by_rule(rule: Rule, placed: Iterable[Placed]) -> Asked:
     for number, one in enumerate(getattr(document, "having", ())):
         if one.by is not None:
             asked.append((f"trigger.{kind}.having[{number}].by", one.by, [Question(of_any(one), one.by)]))
-    return [*asked, *asked_by_conditions(placed)]
+    of_person = asked_of_people(rule.audience, "audience") if rule.audience is not None else []
+    return [*asked, *of_person, *asked_by_conditions(placed)]
+
+
+def asked_of_people(condition: Condition, at: str) -> Asked:
+    """The traits that a condition on a person asks for: `identify` calls bring them."""
+    return [(place, path, [Question(_IDENTIFY, path)]) for place, path in _paths(condition, at)]
 
 
 def asked_by_conditions(placed: Iterable[Placed]) -> Asked:
@@ -76,10 +85,10 @@ def never_carried(asked: Asked, observed: Observed) -> Iterator[Remark]:
         answers = [observed.answer(one) for one in questions]
         events = sum(one.events for one in answers)
         if events and events == sum(one.missing for one in answers):
-            names = ", ".join(sorted({_told(one) for one in questions}))
-            yield Remark(at, path, f"none of the {events:,} events that it is asked of carries it ({names})")
+            names = " or ".join(sorted({_told(one) for one in questions}))
+            yield Remark(at, path, f"no event carries it, of {events:,} {names}")
 
 
 def _told(question: Question) -> str:
     event_type, name = question.selector.subject
-    return f"any {event_type}" if name == "*" else name
+    return event_type if name == "*" else name

@@ -16,7 +16,7 @@ from tidings.checking.observed import Observed, Question
 from tidings.checking.places import Placed, counted_by, starts_of
 from tidings.conditions import Condition
 from tidings.documents import nearest
-from tidings.event_names import OF_PAGES, promised
+from tidings.event_names import OF_PAGES, nearly, promised
 from tidings.rules import Rule
 from tidings.segments import Segment
 from tidings.selectors import Selector
@@ -189,7 +189,8 @@ def _not_promised(event: Shown, path: str, example: Mapping[str, Any], observed:
         if answer.events:
             return f"which is missing in {answer} {event.name}" if answer.missing else ""
     event_type, label = event.selector.subject
-    known = OF_PAGES if event_type == "page" else promised(label) if event_type == "track" else None
+    # A misspelt name is told elsewhere; what matters here is the event that was meant.
+    known = OF_PAGES if event_type == "page" else promised(nearly(label) or label) if event_type == "track" else None
     if known is not None and name in known:
         return ""
     if known is None and label != "*" and _in_example(example, label, name):

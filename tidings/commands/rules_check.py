@@ -66,8 +66,8 @@ def run(options: argparse.Namespace) -> int:
     else:
         for one in found:
             print(one)
-        for name in notes:
-            print(f"note: no rule uses the template {name}")
+        if notes:
+            print(f"note: no rule uses {'this template' if len(notes) == 1 else 'these templates'}: {', '.join(notes)}")
         print(f"{_many(files, 'file')}: {_many(count['error'], 'error')}, {_many(count['warning'], 'warning')}")
     return Exit.REFUSED if count["error"] or (options.strict and count["warning"]) else Exit.GOOD
 
