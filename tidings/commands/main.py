@@ -17,6 +17,9 @@ COMMANDS = {
 }
 """Every command, and what it is for; each is a module of this package with `parser()` and `run(options)`."""
 
+_EXTRA = ("rich", "google")
+"""What the extra `commands` brings."""
+
 EPILOG = """`tidings COMMAND --help` has the options and an example of each.
 
 exit codes: 0 yes, or done; 1 no: refused, different, not found; 2 the command line makes no sense;
@@ -29,7 +32,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = arguments[0] if arguments else ""
     if name not in COMMANDS:
         return _without_command(arguments)
-    module = import_module(f"tidings.commands.{name}")
+    try:
+        module = import_module(f"tidings.commands.{name}")
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _EXTRA:
+            raise
+        return _say(f"{error.name} is missing: install tidings[commands]", Exit.USAGE)
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # a subject may hold what a terminal cannot show
     try:
         return int(module.run(module.parser().parse_args(arguments[1:])))
