@@ -1,8 +1,8 @@
 """`tidings replay` and `tidings backtest` on a longer and longer past: events a second, and the memory of a process.
 
 Against the bare engine: the same events decoded and grouped in memory, then `tidings.replay.replay` in a loop and
-nothing else. Each command runs in processes of its own, as somebody would type it. `TIDINGS_BENCH_EVENTS` says how long the
-pasts are (100000,1000000,5000000 when it is not set; 5 million take 1.5 GB of disk, twice).
+nothing else. Each command runs in processes of its own, as somebody would type it. `TIDINGS_BENCH_EVENTS` says how
+long the pasts are (100000,1000000,5000000 when it is not set; 5 million take 1.5 GB of disk, twice).
 """
 
 import os

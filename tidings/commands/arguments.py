@@ -141,8 +141,10 @@ def units(names: Sequence[str], window: Window) -> list[Unit]:
 
 def _archive(table: str, window: Window) -> list[Unit]:
     # Loading Google's client takes a second and 60 MB: whoever has files need not pay.
-    from tidings.adapters import bigquery_archive  # noqa: PLC0415
-
+    try:
+        from tidings.adapters import bigquery_archive  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise RefusedError(f"{error.name} is missing: install tidings[commands]") from None
     return bigquery_archive.units(table, window)
 
 

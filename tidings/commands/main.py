@@ -17,9 +17,6 @@ COMMANDS = {
 }
 """Every command, and what it is for; each is a module of this package with `parser()` and `run(options)`."""
 
-_EXTRA = ("rich", "google")
-"""What the extra `commands` brings."""
-
 EPILOG = """`tidings COMMAND --help` has the options and an example of each.
 
 exit codes: 0 yes, or done; 1 no: refused, different, not found; 2 the command line makes no sense;
@@ -35,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         module = import_module(f"tidings.commands.{name}")
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _EXTRA:
+        if error.name != "rich":
             raise
         return _say(f"{error.name} is missing: install tidings[commands]", Exit.USAGE)
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # a subject may hold what a terminal cannot show
