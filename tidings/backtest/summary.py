@@ -69,7 +69,7 @@ def _goal(report: Report, out: Console) -> None:
     goal, window = escape(conversion.goal), durations.text(conversion.within)
     out.print(f"\n[bold]{goal}[/] within {window} of the trigger, by themselves\n")
     both = (("with a mail", conversion.mailed), ("without one", conversion.stopped))
-    columns = ["before the mail", "after it", "not at all", "not over yet"]
+    columns = ["before mail", "after mail", "not at all", "not over"]
     rows = {name: _outcome(one) for name, one in both if one.firings}
     out.print(_table(["", "firings", *columns], rows))
     mailed = conversion.mailed
@@ -153,6 +153,7 @@ def _table(header: Iterable[str], rows: Mapping[str, Iterable[str]]) -> Table:
         column.justify = "right"
     if not others[-1]:
         table.columns[-1].justify = "left"
+    table.columns[0].no_wrap = True
     for name, cells in rows.items():
         table.add_row(escape(name), *cells)
     return table
