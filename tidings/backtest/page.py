@@ -11,11 +11,12 @@ from tidings.backtest.report import Outcome, Report
 
 _FRAME = (
     '<!doctype html><meta charset="utf-8">'
-    "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">"
+    '<meta http-equiv="Content-Security-Policy" '
+    "content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">"
     '<meta http-equiv="x-dns-prefetch-control" content="off"><base target="_blank">'
 )
-"""What comes before a mail in its frame. A browser takes the mail's own head for a part of this one, so that no mail can
-get in front of the policy; and links would open a new page, which a frame without rights cannot."""
+"""What comes before a mail in its frame. A browser takes the mail's own head for a part of this one, so that no mail
+can get in front of the policy; and links would open a new page, which a frame without rights cannot."""
 
 
 def render(report: Report) -> str:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
+
 ENDINGS = {
     "send": "would have gone",
     "shadow": "only noted: the rule is in shadow",
@@ -9,7 +10,7 @@ ENDINGS = {
     "no_consent": "never agreed to marketing mail",
     "opted_out": "has unsubscribed",
     "suppressed_address": "the address takes no mail",
-    "frequency_capped": "enough mail already at that time",
+    "frequency_capped": "enough mail already",
     "quiet_hours_missed": "fell into quiet hours",
     "exited": "no longer needed: an exit came first, or they left the audience",
     "duplicate": "decided before, under another id",
