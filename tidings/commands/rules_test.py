@@ -76,7 +76,9 @@ def _print(told: Sequence[Told], untold: Sequence[str], *, verbose: bool) -> Non
         for line in story_files.lines(story, differing):
             print(line)
     failing = sum(bool(differing) for _, differing in told)
-    print(f"{len(told)} stor{'y' if len(told) == 1 else 'ies'}, {failing or 'none'} of them otherwise than expected")
+    print(
+        f"{len(told)} stor{'y' if len(told) == 1 else 'ies'}, {f'{failing} of them otherwise than expected' if failing else 'all as expected'}"
+    )
     if untold:
         print(f"rules without a story: {', '.join(untold)}")
 
