@@ -76,9 +76,8 @@ def _print(told: Sequence[Told], untold: Sequence[str], *, verbose: bool) -> Non
         for line in story_files.lines(story, differing):
             print(line)
     failing = sum(bool(differing) for _, differing in told)
-    print(
-        f"{len(told)} stor{'y' if len(told) == 1 else 'ies'}, {f'{failing} of them otherwise than expected' if failing else 'all as expected'}"
-    )
+    summary = f"{failing} of them otherwise than expected" if failing else "all as expected"
+    print(f"{len(told)} stor{'y' if len(told) == 1 else 'ies'}, {summary}")
     if untold:
         print(f"rules without a story: {', '.join(untold)}")
 
