@@ -1,4 +1,4 @@
-"""The bounded form, from a file to a file, on the FnApiRunner: against bytewax, a plain pipeline, and two of itself."""
+"""The bounded form, from a file to a file, on the FnApiRunner: against bytewax, and a plain pipeline."""
 
 import tempfile
 from collections.abc import Callable, Iterable
@@ -13,10 +13,11 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from benchmarks.events_file import UNTIL
 from benchmarks.five_rules import FOLDER
 from benchmarks.timing import compare, row
-from pipeline import graph, processes
-from pipeline.options import PipelineSettings, RulesSettings
+from pipeline import graph
+from pipeline.main import main
 from tidings import decisions
 from tidings.decisions import Decision
+from tidings.events import instant
 
 
 def run(path: Path) -> str:
@@ -36,7 +37,6 @@ def run(path: Path) -> str:
             )
 
         lines = [line("read, decode, group by person, count", lambda: _pass_through(path, Path(folder) / "count"), 0.8)]
-        lines.append(_two_over_one(path, count, ours))
         if find_spec("bytewax"):
             from benchmarks.five_rules import bytewax_flow  # noqa: PLC0415 - only when it is installed
 
@@ -44,24 +44,11 @@ def run(path: Path) -> str:
         return "\n".join(lines)
 
 
-def decide(path: Path, output: Path, on: int = 1) -> list[Decision]:
-    """Run the five rules over a file, on so many processes."""
-    settings = PipelineSettings(
-        rules=RulesSettings(folder=str(FOLDER)), input=str(path), output=str(output), until=UNTIL, processes=on
-    )
-    processes.run(["--runner=FnApiRunner"], settings)
+def decide(path: Path, output: Path) -> list[Decision]:
+    """Run the five rules over a file."""
+    until = instant(UNTIL).isoformat()
+    main(["--runner=FnApiRunner", f"--input={path}", f"--output={output}", f"--rules={FOLDER}", f"--until={until}"])
     return [decisions.decode(one) for one in Path(f"{output}-decisions.jsonl").read_bytes().splitlines()]
-
-
-def _two_over_one(path: Path, count: int, output: Path) -> str:
-    result = compare(lambda: decide(path, output), lambda: decide(path, output, on=2), rounds=3)
-    return row(
-        "bounded form, two processes",
-        f"{count / result.candidate:,.0f} events/s",
-        f"one process: {count / result.baseline:,.0f} events/s",
-        result.ratio,
-        at_least=1.7,
-    )
 
 
 def _pass_through(path: Path, output: Path) -> None:

@@ -4,9 +4,10 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam import Pipeline
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
-from pipeline import processes
+from pipeline import graph, local_runner
 from pipeline.options import TidingsOptions
 
 
@@ -15,10 +16,16 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     Raises:
         OptionsError: the options contradict each other; the message says how to mend them.
-        PartFailedError: in the bounded form on several processes, one of them failed.
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    processes.run(argv, PipelineOptions(argv).view_as(TidingsOptions).settings())
+    options = PipelineOptions(argv)
+    settings = options.view_as(TidingsOptions).settings()
+    local_runner.prepare(options.view_as(StandardOptions).runner or "", settings)
+    pipeline = Pipeline(options=options)
+    graph.build(pipeline, settings)
+    result = pipeline.run()
+    logging.getLogger("pipeline").info("pipeline is running")
+    result.wait_until_finish()
 
 
 if __name__ == "__main__":

@@ -41,7 +41,6 @@ class PipelineSettings(msgspec.Struct, frozen=True, kw_only=True):
         events_subscription / events_topic / sends_topic / dead_letters_topic: full names; empty in the bounded form.
         input / output: in the bounded form, a file of events and the prefix of the files that are written.
         until: in the bounded form, how far the history reaches, in milliseconds.
-        processes: in the bounded form, on how many of them to run.
         id_label: the attribute by which Pub/Sub duplicates are dropped on arrival; only Dataflow can do that.
     """
 
@@ -53,7 +52,6 @@ class PipelineSettings(msgspec.Struct, frozen=True, kw_only=True):
     input: str = ""
     output: str = ""
     until: int = 0
-    processes: int = 1
     id_label: str | None = None
 
 
@@ -73,7 +71,6 @@ class TidingsOptions(PipelineOptions):
         bounded.add_argument("--input", default="", help="JSON lines, one event each, as on the events topic.")
         bounded.add_argument("--output", default="", help="Prefix: writes PREFIX-decisions.jsonl, -dead-letters.jsonl.")
         bounded.add_argument("--until", default="", help="How far the history reaches, ISO 8601; now when left out.")
-        bounded.add_argument("--processes", type=int, default=1, help="On a local runner: how many to run on.")
         rules = parser.add_argument_group("rules")
         rules.add_argument("--store", default="", help="sqlite:/path/to/file.db, or firestore.")
         rules.add_argument("--rules", default="", help="Bounded form only: a folder of YAML files instead of a store.")
@@ -97,8 +94,6 @@ class TidingsOptions(PipelineOptions):
             )
         if bool(self.store) == bool(self.rules):
             raise OptionsError("give either --store or, in the bounded form, --rules")
-        if self.processes < 1 or (self.processes > 1 and not self.input):
-            raise OptionsError("--processes must be 1 or more, and more than 1 needs --input")
         if self.time_scale <= 0:
             raise OptionsError("--time_scale must be above 0")
         return PipelineSettings(
@@ -116,7 +111,6 @@ class TidingsOptions(PipelineOptions):
             input=self.input,
             output=self.output,
             until=_read_until(self.until),
-            processes=self.processes,
             id_label="messageId" if "dataflow" in (self.view_as(StandardOptions).runner or "").lower() else None,
         )
 

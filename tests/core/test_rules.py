@@ -36,7 +36,7 @@ def test_every_fault_is_named_at_once():
     found = faults({"id": "Bad Id", "status": "on", "trigger": PERFORMED, "send": {}, "sned": 1})
     assert set(found) == {"id", "status", "send.template", "sned"}
     assert found["send.template"] == ("is missing", None)
-    assert found["sned"] == ("there is no such field", 1)
+    assert found["sned"] == ("there is no such field; did you mean send?", 1)
     assert found["status"][1] == "on"
 
 

@@ -5,10 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import processes
 from pipeline.main import main
 from pipeline.options import OptionsError
-from pipeline.processes import PartFailedError
 from tests.people import an_event, ms
 from tidings import events, rule_set
 from tidings.engine import Engine
@@ -126,41 +124,8 @@ def test_deadlines_after_the_end_of_the_history_are_not_decided(tmp_path):
         (["--events_subscription=s"], "--sends_topic"),
         (["--input=x", "--output=y", "--rules=r", "--until=yesterday"], "--until"),
         (["--input=x", "--output=y", "--rules=r", "--time_scale=0"], "--time_scale"),
-        (["--input=x", "--output=y", "--rules=r", "--processes=0"], "--processes"),
     ],
 )
 def test_options_that_make_no_sense_are_refused_with_a_reason(arguments, reason):
     with pytest.raises(OptionsError, match=reason):
         main(arguments)
-
-
-def test_two_processes_decide_what_one_does_and_keep_all_ids_of_a_person_together(tmp_path):
-    lamp = {"properties": {"product_id": "lamp"}}
-    history = []
-    for number in range(12):
-        user, anonymous = f"user-{number}", f"x{number}"
-        history += [
-            an_event("Product Viewed", "10:00", **lamp, anonymous_id=anonymous),
-            an_event("Product Viewed", "10:01", **lamp, user_id=user, anonymous_id=f"y{number}"),
-            an_event("Product Viewed", "10:02", **lamp, anonymous_id=f"y{number}"),
-            an_event("", "10:05", type="identify", user_id=user, anonymous_id=anonymous),
-            an_event("", "10:06", type="alias", user_id=user, previous_id=f"y{number}"),
-        ]
-    lines = [*(events.encode(one) for one in history), b"no event", b'{"type":"identify"}', b"[" * 100_000]
-    alone = run(tmp_path, lines, "--until=2025-03-03T11:00")
-    both = run(tmp_path, lines, "--until=2025-03-03T11:00", "--processes=2")
-    assert len(alone[0]) == 12
-    assert both[0] == alone[0]
-    assert sorted(one["reason"] for one in both[1]) == sorted(one["reason"] for one in alone[1])
-    for number in range(2):
-        part = tmp_path / f"part-{number}"
-        processes.write_part(f"{tmp_path}/ev*.jsonl", part, number, 2)
-        people = {json.loads(line)["userId"] for line in part.read_bytes().splitlines() if b'"alias"' in line}
-        assert 0 < len(people) < 12, number
-
-
-def test_a_part_that_fails_is_an_error_and_leaves_no_half_of_a_file(tmp_path):
-    (tmp_path / "bad.yaml").write_text("{trigger: {}}")
-    with pytest.raises(PartFailedError, match="2 of 2 processes failed"):
-        run(tmp_path, [events.encode(an_event("X", "10:00"))], f"--rules={tmp_path}", "--processes=2")
-    assert not (tmp_path / "out-decisions.jsonl").exists()

@@ -15,6 +15,7 @@ from google.api_core.exceptions import ClientError, RetryError, ServerError, Too
 from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import bigquery
+from google.cloud.bigquery.retry import DEFAULT_RETRY
 from requests import RequestException
 
 from tidings.errors import StoreError
@@ -28,6 +29,9 @@ _NAME = re.compile(r"[a-z][\w:.-]*\.\w+\.[\w$-]+")
 _ROW_BYTES = 500
 _SLACK = timedelta(hours=1)
 """So much later than it was received an event may have been published, after a bad minute of Pub/Sub."""
+
+patiently = DEFAULT_RETRY.with_timeout(60)
+"""A person is waiting; by default the library tries for ten minutes before it says a word."""
 
 _WHERE = """
 FROM `{table}`
@@ -93,7 +97,12 @@ def _ask(query: str, table: str, since: datetime, until: datetime) -> Iterator[A
     parameters = [bigquery.ScalarQueryParameter(name, "TIMESTAMP", at) for name, at in times]
     config = bigquery.QueryJobConfig(query_parameters=parameters)
     try:
-        yield from _client(table).query_and_wait(query.format(table=table), job_config=config)
+        yield from _client(table).query_and_wait(
+            query.format(table=table),
+            job_config=config,
+            retry=patiently,
+            job_retry=None,  # type: ignore[arg-type]  # the docs: None to never ask a failed question again
+        )
     except (ServerError, TooManyRequests, RetryError, GoogleAuthError, RequestException) as error:
         raise StoreError(f"BigQuery cannot be asked now: {type(error).__name__}") from None
     except ClientError as error:

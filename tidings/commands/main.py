@@ -11,7 +11,9 @@ from tidings.settings import SettingsError
 
 COMMANDS = {
     "replay": "play past events through the rules, and write what they would have decided",
+    "backtest": "ask of a rule that is not live: who would have got it, and would they have bought anyway?",
     "rules": "check, test, push, pull, compare and roll back rules",
+    "simulate": "play a story with the clock advanced, and print everybody's inbox",
 }
 """Every command, and what it is for; each is a module of this package with `parser()` and `run(options)`."""
 
@@ -27,7 +29,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = arguments[0] if arguments else ""
     if name not in COMMANDS:
         return _without_command(arguments)
-    module = import_module(f"tidings.commands.{name}")
+    try:
+        module = import_module(f"tidings.commands.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != "rich":
+            raise
+        return _say(f"{error.name} is missing: install tidings[commands]", Exit.USAGE)
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # a subject may hold what a terminal cannot show
     try:
         return int(module.run(module.parser().parse_args(arguments[1:])))

@@ -3,7 +3,10 @@
 import argparse
 from importlib import import_module
 
-SUBCOMMANDS: dict[str, str] = {}
+SUBCOMMANDS: dict[str, str] = {
+    "test": "play the stories beside the rules",
+    "check": "look for faults in files, and for what is valid and yet wrong",
+}
 """Every subcommand, and what it is for: a module `tidings.commands.rules_<name>` with `parser()` and `run(options)`.
 
 Its `parser()` returns the `ArgumentParser` of `tidings rules <name>`, whose description has a sentence and an example.

@@ -1,0 +1,119 @@
+"""`tidings backtest`, as somebody types it."""
+
+import json
+
+import pytest
+import yaml
+
+from tests.backtest.planted_week import Week
+from tests.backtest.test_planted_truth import CART, ONE_MAIL, RULE
+from tests.drawn import lines_of
+from tidings.commands.main import main
+
+COUNTS = {"mailed, bought anyway": 3, "mailed, never bought": 5, "held out, never bought": 2, "bought in time": 4}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A week of events, a draft, and another rule that is live."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "draft.yaml").write_text(yaml.safe_dump({**ONE_MAIL, "id": "cart-again"}))
+    viewed = {
+        "status": "live",
+        "trigger": {"performed": {"event": "Product Viewed"}},
+        "send": {"template": "product-reminder"},
+    }
+    (tmp_path / "rules" / "viewed.yaml").write_text(yaml.safe_dump(viewed))
+    (tmp_path / "events.jsonl").write_bytes(b"\n".join(lines_of(Week(RULE, COUNTS).events)))
+    return tmp_path
+
+
+def told(capsys):
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_it_says_who_when_and_what_could_have_been_changed(folder, capsys):
+    rule = {**ONE_MAIL, "id": "cart-again", "holdout": 0}
+    (folder / "draft.yaml").write_text(yaml.safe_dump(rule))
+    assert main(["backtest", "draft.yaml", "events.jsonl", "--within", "2d"]) == 0
+    said = told(capsys)
+    assert "It would have fired 10 times for 10 people, and sent 10 mails" in said
+    assert "Of 10 who would have got a mail, 3 did it anyway" in said
+    assert "The most that it could have changed: 7 (70%)" in said
+    assert "You left Lamp in your cart" in said
+    assert "What this cannot know" in said
+    assert "the events name an address for 10 of 10 first mails" in said
+
+
+def test_it_says_what_it_runs_into(folder, capsys):
+    """Somebody who has just got a mail about what they viewed, gets none about their cart for 16 hours."""
+    rule = {**ONE_MAIL, "id": "cart-again", "holdout": 0, "frequency_cap": "default"}
+    (folder / "draft.yaml").write_text(yaml.safe_dump(rule))
+    assert main(["backtest", "draft.yaml", "events.jsonl"]) == 0
+    said = told(capsys)
+    assert "sent 0 mails" in said
+    assert "not sent: frequency_capped 10 after viewed 10" in said
+
+
+def test_json_is_for_machines_and_nothing_else_is_printed(folder, capsys):
+    assert main(["backtest", "draft.yaml", "events.jsonl", "--json", "--tz", "Europe/Oslo"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["rule"]["id"] == "cart-again"
+    assert report["past"]["zone"] == "Europe/Oslo"
+    assert sum(day["mails"] for day in report["days"]) == report["mails"]
+    assert report["hours"][0]["hour"].endswith("+01:00")
+
+
+def test_no_address_stands_in_a_report(folder, capsys):
+    assert main(["backtest", "draft.yaml", "events.jsonl", "--json"]) == 0
+    assert "@example.com" not in capsys.readouterr().out
+
+
+def test_a_rule_of_the_folder_is_named_by_its_id(folder, capsys):
+    (folder / "rules" / "cart-abandoned.yaml").write_text(yaml.safe_dump(CART))
+    assert main(["backtest", "cart-abandoned", "events.jsonl", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["rule"]["current"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["cart-agian", "events.jsonl"], "no rule of this id"),
+        (["viewd", "events.jsonl"], "did you mean viewed?"),
+        (["missing.yaml", "events.jsonl"], "No such file"),
+        (["draft.yaml", "events.jsonl", "--within", "soon"], "--within soon: must be a duration"),
+        (["draft.yaml", "events.jsonl", "--html", "no/where.html"], "no/where.html"),
+    ],
+)
+def test_each_mistake_has_an_answer(folder, capsys, arguments, message):
+    assert main(["backtest", *arguments]) == 1
+    assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_an_unknown_template_is_refused_with_the_nearest_name(folder, capsys):
+    (folder / "draft.yaml").write_text(
+        yaml.safe_dump({**ONE_MAIL, "send": {"template": "cart-abandonned"}, "id": "cart-again"})
+    )
+    assert main(["backtest", "draft.yaml", "events.jsonl"]) == 1
+    assert "cart-abandoned" in capsys.readouterr().err
+
+
+def test_a_rule_about_an_event_that_nobody_sends_is_a_failure_with_the_nearest_name(folder, capsys):
+    rule = yaml.safe_load(yaml.safe_dump({**ONE_MAIL, "id": "cart-again"}).replace("Product Added", "Product Aded"))
+    (folder / "draft.yaml").write_text(yaml.safe_dump(rule))
+    assert main(["backtest", "draft.yaml", "events.jsonl"]) == 1
+    said = told(capsys)
+    assert "Nobody would have got it" in said
+    assert "No event called Product Aded is among these events; did you mean Product Added?" in said
+
+
+def test_a_mail_that_could_not_have_been_made_says_why(folder, capsys):
+    """The template of another trigger asks for what a cart does not bring."""
+    (folder / "templates" / "odd").mkdir(parents=True)
+    (folder / "templates" / "odd" / "subject.txt").write_text("{{ event.properties.coupon }}")
+    (folder / "templates" / "odd" / "body.html").write_text("<p>Hello</p>")
+    (folder / "draft.yaml").write_text(yaml.safe_dump({**ONE_MAIL, "id": "cart-again", "send": {"template": "odd"}}))
+    assert main(["backtest", "draft.yaml", "events.jsonl", "--templates", "templates"]) == 0
+    assert "coupon" in told(capsys)
