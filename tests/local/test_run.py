@@ -187,4 +187,4 @@ def test_reset_forgets_what_is_kept_and_touches_nothing_else(tmp_path: Path) -> 
     with socket.create_server(("127.0.0.1", 0)) as server:  # so that it ends right after the reset
         once("--reset", "--data", str(tmp_path), "--port", str(server.getsockname()[1]))
     assert (tmp_path / "notes.txt").read_text() == "mine"
-    assert list((tmp_path / "mail").iterdir()) == []
+    assert list((tmp_path / "mail").glob("*")) == []
