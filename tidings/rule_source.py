@@ -54,6 +54,7 @@ class RuleSource:
         self._reports_due: list[Callable[[], None]] = []
         self._superseded: list[Rule] = []
         self._segments: dict[str, Segment] = {}
+        self._rule_ids: frozenset[str] = frozenset()
         self.rule_set = RuleSet({}, {})
         self._book = RuleBook([])
 
@@ -69,6 +70,7 @@ class RuleSource:
         if fingerprint != self._fingerprint:
             self._superseded, self._valid, self._reports_due = [], {}, []
             self._segments = self._check_segments(groups, now)
+            self._rule_ids = frozenset(one.rule_id for one in rules)
             checked = {one.rule_id: rule for one in rules if (rule := self._check(one, now)) is not None}
             if self._reports:
                 self._keep(now)
@@ -137,14 +139,21 @@ class RuleSource:
             last_good = self._once_good(record.rule_id, record.last_good)
             live = last_good.version if last_good else None
             report = {"valid": False, "faults": error.faults, "version": live}
-            report["history"] = self._history(record, live, now)
+            report |= self._carried_over(record, last_good) | {"history": self._history(record, live, now)}
             self._say(self._store.report_rule, record, report, record.last_good, now)
             return last_good
         self._valid["rule", record.rule_id] = (record, rule.version)
         report = {"valid": True, "faults": [], "version": rule.version}
-        report["history"] = self._history(record, rule.version, now)
+        report |= self._carried_over(record, rule) | {"history": self._history(record, rule.version, now)}
         self._say(self._store.report_rule, record, report, record.document, now)
         return rule
+
+    @staticmethod
+    def _carried_over(record: RuleRecord, rule: Rule | None) -> dict[str, Any]:
+        """What others have written into the report, as long as it is about this: see `tidings.shadows`."""
+        compared = (record.report or {}).get("shadow")
+        compared_with = compared.get("compared_with") if isinstance(compared, dict) else None
+        return {"shadow": compared} if rule and rule.shadow_of and rule.shadow_of == compared_with else {}
 
     def _history(self, record: RuleRecord, live: str | None, now: datetime) -> list[dict[str, Any]]:
         """Earlier versions, newest first: what began under them is finished under them."""
@@ -161,7 +170,7 @@ class RuleSource:
 
     def _read(self, document: dict[str, Any], rule_id: str, templates: Collection[str] | None = None) -> Rule:
         """The rule, once it is certain that a book can be made of it. A draft too: it is to go live some day."""
-        rule = load(document, rule_id, templates, self._segments)
+        rule = load(document, rule_id, templates, self._segments, self._rule_ids)
         compile_rule(rule, self._time_scale)
         return rule
 

@@ -105,7 +105,8 @@ class RuleRecord(msgspec.Struct, frozen=True, kw_only=True):
         rule_id: the id under which it is stored.
         document: exactly as edited. It may be invalid.
         last_good: the newest version that was valid; it is the one that runs while `document` is not.
-        report: `{"valid": bool, "version": str, "faults": [{"path", "value", "reason"}], "checked_at": str}`.
+        report: `{"valid": bool, "version": str, "faults": [{"path", "value", "reason"}], "checked_at": str}`; of a rule
+            also `history`, and of a shadow `shadow`, see `tidings.shadows`.
     """
 
     rule_id: str

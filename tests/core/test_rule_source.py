@@ -277,3 +277,40 @@ def test_clocks_of_different_machines_do_not_change_the_order(store):
     store.put_rule("greeting", {**GOOD, "name": "Hello"})
     RuleSource(store).refresh(at("10:00"))
     assert notes(store) == ["edited in the store", "push"]
+
+
+SHADOW = {**GOOD, "id": "again", "status": "shadow", "shadow_of": "greeting"}
+COMPARED = {"compared_with": "greeting", "until": "2025-03-03T10:00:00+00:00", "same": 3}
+
+
+def report_of(store, name):
+    return next(one.report for one in store.rules() if one.rule_id == name)
+
+
+def test_the_shadow_of_a_rule_that_is_gone_is_refused(store):
+    store.put_rule("again", SHADOW)
+    source = RuleSource(store)
+    assert not source.refresh(at("10:00")).rules
+    assert report_of(store, "again")["faults"][0]["path"] == "shadow_of"
+    store.put_rule("greeting", GOOD)
+    assert set(source.refresh(at("10:01")).rules) == {"again", "greeting"}
+    assert report_of(store, "again")["valid"] is True
+
+
+def test_what_a_shadow_was_compared_by_stays_in_its_report_while_it_is_about_the_same_rule(store):
+    store.put_rule("again", SHADOW)
+    store.put_rule("greeting", GOOD)
+    source = RuleSource(store)
+    source.refresh(at("10:00"))
+    [shadow] = [one for one in store.rules() if one.rule_id == "again"]
+    store.report_rule("again", {**shadow.report, "shadow": COMPARED}, shadow.last_good)
+    store.put_rule("again", {**SHADOW, "priority": 60})
+    source.refresh(at("10:01"))
+    assert report_of(store, "again")["shadow"] == COMPARED
+    store.put_rule("again", {**SHADOW, "priority": 101})
+    source.refresh(at("10:02"))
+    assert report_of(store, "again")["valid"] is False
+    assert report_of(store, "again")["shadow"] == COMPARED
+    store.put_rule("again", {key: value for key, value in SHADOW.items() if key != "shadow_of"})
+    source.refresh(at("10:03"))
+    assert "shadow" not in report_of(store, "again")
