@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 import functions_framework
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from functions import clock
 from tidings import logs, settings
+from tidings.local.clock_file import ClockFile
 from tidings.local.web import LocalPages, create_app
 
 if TYPE_CHECKING:
@@ -61,13 +63,17 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True, help="where to listen, on 127.0.0.1")
     parser.add_argument("--mail-folder", type=Path, required=True, help="where the mail catcher keeps its mails")
     parser.add_argument("--time-scale", type=float, default=1.0, help="how many times faster than life the rules run")
+    parser.add_argument("--clock", type=Path, help="a file that says what time it is, for a simulation")
     arguments = parser.parse_args()
+    if arguments.clock:
+        clock.follow(ClockFile(arguments.clock).now)
     logs.configure()
     pages = create_app(
         LocalPages(
             mail_folder=arguments.mail_folder,
             write_key=settings.load().write_keys[0],
             time_scale=arguments.time_scale,
+            simulated=arguments.clock is not None,
         )
     )
     server = make_server("127.0.0.1", arguments.port, mount(pages), threaded=True, request_handler=_Handler)

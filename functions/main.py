@@ -8,6 +8,7 @@ from functools import cache
 import flask
 import functions_framework
 
+from functions import clock
 from functions.collect import Collector
 from functions.deliver import Mailer
 from functions.engage import UnsubscribePages
@@ -23,7 +24,7 @@ logs.configure()
 def _collector() -> Collector:
     """Built with the first request and kept for the life of the instance."""
     chosen = settings.load()
-    return Collector(chosen, Publisher(chosen.project))
+    return Collector(chosen, Publisher(chosen.project), clock.now)
 
 
 @functions_framework.http
@@ -36,7 +37,7 @@ def collect(request: flask.Request) -> flask.Response:
 def _mailer() -> Mailer:
     chosen = settings.load()
     store = open_store(chosen.store, chosen.project)
-    return Mailer(chosen, store, Publisher(chosen.project), SmtpSender(chosen.smtp_url))
+    return Mailer(chosen, store, Publisher(chosen.project), SmtpSender(chosen.smtp_url), clock.now)
 
 
 @functions_framework.http
@@ -48,7 +49,8 @@ def deliver(request: flask.Request) -> flask.Response:
 @cache
 def _unsubscribe_pages() -> UnsubscribePages:
     chosen = settings.load()
-    return UnsubscribePages(chosen, open_store(chosen.store, chosen.project), Publisher(chosen.project))
+    store = open_store(chosen.store, chosen.project)
+    return UnsubscribePages(chosen, store, Publisher(chosen.project), clock.now)
 
 
 @functions_framework.http

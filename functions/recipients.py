@@ -1,18 +1,16 @@
 """Who gets the mail of a decision: the person, if they may be written to, or a role of our own, such as support."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
+from tidings.bookkeeping import GRACE
 from tidings.consent import MARKETING, address_digest, permission
 from tidings.decisions import Decision, Reason
 from tidings.errors import AddressError, TemporaryError, TidingsError
 from tidings.message import ascii_address
 from tidings.settings import Settings
 from tidings.store import Activity, Profile, Store
-
-GRACE = timedelta(seconds=60)
-"""How long a decision waits for what the pipeline writes at about the same time: profile, activity."""
 
 PERSON = "person"
 LATEST = 25

@@ -1,6 +1,6 @@
 """Pub/Sub message -> (id, event) for every id that must hear of it, or a dead letter."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,17 +9,11 @@ from apache_beam.io.gcp.pubsub import PubsubMessage
 from apache_beam.pvalue import TaggedOutput
 
 from pipeline.metrics import counter
-from tidings import dead_letter, events, identity, intake
+from tidings import dead_letter, identity, intake
 from tidings.errors import InvalidEventError
-from tidings.events import Event
 
 DEAD = "dead_letters"
 ANONYMOUS = "anonymous"
-
-_READERS: dict[str | None, Callable[[bytes], Event]] = {
-    events.SCHEMA: events.decode,
-    identity.SCHEMA: identity.decode,
-}
 
 
 class Decode(beam.DoFn):
@@ -37,12 +31,8 @@ class Decode(beam.DoFn):
     def process(self, message: PubsubMessage) -> Iterator[Any]:
         """One message in. Out comes a dead letter, or the event: for its person, and for an id that joins by it."""
         attributes = message.attributes or {}
-        read = _READERS.get(attributes.get("schema"))
         try:
-            if read is None:
-                raise InvalidEventError("not_ours", "the attribute schema is missing or of another kind")
-            event = read(message.data)
-            intake.check(event)
+            event = intake.read_message(message.data, attributes)
         except InvalidEventError as error:
             self._dead.inc()
             now = datetime.now(UTC)

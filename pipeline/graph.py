@@ -22,8 +22,9 @@ from pipeline.decide import ONWARD, Decide
 from pipeline.decode import ANONYMOUS, DEAD, Decode
 from pipeline.options import PipelineSettings
 from pipeline.replay import JOINED, Follow, Replay
-from pipeline.write import UpdateProfiles, WriteActivity, activity_of_decision, activity_of_event
-from tidings import dead_letter, decisions, events
+from pipeline.write import UpdateProfiles, WriteActivity, activity_of_event
+from tidings import attributes, dead_letter, decisions, events
+from tidings.bookkeeping import activity_of_decision
 from tidings.decisions import Decision
 from tidings.events import Event
 from tidings.store import Activity
@@ -132,9 +133,8 @@ def decide(known: PCollection, settings: PipelineSettings) -> _Outputs:
 
 
 def to_message(decision: Decision) -> PubsubMessage:
-    """The wire form of a decision. The attributes let a subscriber filter without reading the data."""
-    attributes = {"sendId": decision.send_id, "ruleId": decision.rule_id, "schema": decisions.SCHEMA}
-    return PubsubMessage(decisions.encode(decision), attributes)
+    """The wire form of a decision."""
+    return PubsubMessage(decisions.encode(decision), attributes.of_decision(decision))
 
 
 def line_to_message(line: bytes) -> PubsubMessage:

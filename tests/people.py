@@ -1,11 +1,12 @@
 """Shared builders: events by people at times of one made-up day, so that a test reads like a sentence."""
 
 import itertools
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
+from tidings import story_documents
 from tidings.engine import Engine
 from tidings.events import Event, millis
 from tidings.rulebook import RuleBook
@@ -18,14 +19,7 @@ _numbers = itertools.count(1)
 
 def at(clock: str) -> datetime:
     """`10:15`, `10:15:30` or `10:15:30.500` of the day; `+2d 10:15` two days later."""
-    days = 0
-    if clock.startswith("+"):
-        ahead, clock = clock[1:].split("d ")
-        days = int(ahead)
-    hours, minutes, *seconds = clock.split(":")
-    return DAY + timedelta(
-        days=days, hours=int(hours), minutes=int(minutes), seconds=float(seconds[0]) if seconds else 0
-    )
+    return DAY + story_documents.clock(clock)
 
 
 def ms(clock: str) -> int:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.people import a_rule
-from tidings import segments
+from tidings import playing, rule_set, segments, stories
 from tidings.decisions import REASONS
 from tidings.rendering import template_names
 from tidings.rulebook import RuleBook
@@ -23,6 +23,7 @@ LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
 FRAGMENT = "yaml fragment"
 """What a block is marked with that is YAML, and neither a rule nor fields of one."""
 SEGMENT = "yaml segment"
+STORY = "yaml story"
 
 
 def name(page: Path) -> str:
@@ -81,6 +82,15 @@ def test_every_rule_that_is_shown_is_one(text: str) -> None:
 @pytest.mark.parametrize("text", list(yaml_blocks(SEGMENT)))
 def test_every_segment_that_is_shown_is_one(text: str) -> None:
     segments.load(yaml.safe_load(text))
+
+
+@pytest.mark.parametrize("text", list(yaml_blocks(STORY)))
+def test_every_story_that_is_shown_ends_as_it_says(text: str) -> None:
+    """They are about the cart."""
+    known = rule_set.from_folder(ROOT / "rules")
+    for story in stories.load(yaml.safe_load(text), "cart-abandoned"):
+        rules = story.chosen(known)
+        assert playing.compare(story.expected(rules.rules) or [], playing.play(story, rules)) == []
 
 
 @pytest.mark.parametrize("reason", REASONS)

@@ -1,8 +1,10 @@
-"""The Pub/Sub attributes of an event, inside Pub/Sub's limits.
+"""The Pub/Sub attributes of events and decisions, inside Pub/Sub's limits.
 
 Source of the limits: https://cloud.google.com/pubsub/quotas#resource_limits
 """
 
+from tidings import decisions
+from tidings.decisions import Decision
 from tidings.events import SCHEMA, Event
 
 VALUE_BYTES = 1024
@@ -17,3 +19,8 @@ def clip(text: str, size: int = VALUE_BYTES) -> str:
 def of_event(event: Event) -> dict[str, str]:
     """What a subscriber can filter on without reading the event: `schema`, `messageId`, `type`, `event` (its label)."""
     return {"schema": SCHEMA, "messageId": event.message_id, "type": event.type, "event": clip(event.label)}
+
+
+def of_decision(decision: Decision) -> dict[str, str]:
+    """What a subscriber can filter on without reading the decision: `schema`, `sendId`, `ruleId`."""
+    return {"sendId": decision.send_id, "ruleId": decision.rule_id, "schema": decisions.SCHEMA}

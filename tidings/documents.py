@@ -1,11 +1,12 @@
 """Reads documents that people write, and names every fault in them by path and value."""
 
+import difflib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.resources.abc import Traversable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -37,13 +38,60 @@ _Loader.yaml_implicit_resolvers = {
 _Loader.add_implicit_resolver(_BOOL, re.compile(r"^(true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
 
 
+class RepeatedFieldError(yaml.YAMLError):
+    """A mapping names a field twice. YAML's readers would take the last one, and say nothing."""
+
+    def __init__(self, repeated: "list[tuple[str, int, int]]") -> None:
+        super().__init__("; ".join(f"line {line}: {path} is given twice" for path, line, _ in repeated))
+        self.faults = [
+            fault(path, None, f"line {line}: is given twice; it stands in line {first} already")
+            for path, line, first in repeated
+        ]
+
+
 def parse(text: str) -> Any:
     """A YAML document as plain data.
 
     Raises:
         yaml.YAMLError: it is no YAML.
+        RepeatedFieldError: which is one; with every field that is given twice.
     """
-    return yaml.load(text, Loader=_Loader)  # noqa: S506 - it is a safe loader
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        if repeated := list(_repeated(node, "", set())):
+            raise RepeatedFieldError(repeated)
+        return None if node is None else loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def compose(text: str) -> yaml.Node | None:
+    """The same as a tree of nodes that know their lines; None for an empty document, or for what is no YAML."""
+    try:
+        return yaml.compose(text, Loader=_Loader)
+    except (yaml.YAMLError, RecursionError):
+        return None
+
+
+def _repeated(node: yaml.Node | None, path: str, seen: set[int]) -> Iterator[tuple[str, int, int]]:
+    """Path and line of every field that is given again, and the line where it was given first."""
+    if node is None or id(node) in seen:  # an alias
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for place, part in enumerate(node.value):
+            yield from _repeated(part, f"{path}[{place}]", seen)
+    if not isinstance(node, yaml.MappingNode):
+        return
+    known: dict[tuple[str, str], yaml.Node] = {}
+    for key, value in node.value:
+        its = f"{path}.{key.value}".lstrip(".") if isinstance(key, yaml.ScalarNode) else path
+        if isinstance(key, yaml.ScalarNode):
+            first = known.setdefault((key.tag, key.value), key)
+            if first is not key:
+                yield its, key.start_mark.line + 1, first.start_mark.line + 1
+        yield from _repeated(value, its, seen)
 
 
 def parse_file(file: Traversable, what: str = "rule") -> Any:
@@ -54,15 +102,44 @@ def parse_file(file: Traversable, what: str = "rule") -> Any:
     """
     name = file.name.removesuffix(".yaml")
     try:
-        return parse(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "is no UTF-8"
+        data = file.read_bytes()
+    except OSError as error:
+        reason = error.strerror or "cannot be read"
         raise InvalidRuleError(name, [fault("", file.name, reason)], what) from None
+    return parse_bytes(data, name, what)
+
+
+def parse_bytes(data: bytes, name: str, what: str = "rule") -> Any:
+    """What stands in the YAML file of this name, as plain data.
+
+    Raises:
+        InvalidRuleError: it is no YAML; with the line.
+    """
+    try:
+        return parse(data.decode())
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        reason = f"is no UTF-8: line {line}; save the file as UTF-8"
+    except RepeatedFieldError as error:
+        raise InvalidRuleError(name, error.faults, what) from None
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}: " if mark else ""
-        reason = f"is no YAML: {where}{getattr(error, 'problem', None) or type(error).__name__}"
-        raise InvalidRuleError(name, [fault("", file.name, reason)], what) from None
+        reason = f"is no YAML: {_why_no_yaml(error, data)}"
+    except RecursionError:
+        reason = "is nested too deeply"
+    except ValueError as error:  # a date such as 2026-02-31
+        reason = f"is no YAML: {error}"
+    raise InvalidRuleError(name, [fault("", f"{name}.yaml", reason)], what)
+
+
+def _why_no_yaml(error: yaml.YAMLError, data: bytes) -> str:
+    if isinstance(error, yaml.reader.ReaderError):
+        line = data.decode()[: error.position].count("\n") + 1
+        return f"line {line}: the character U+{error.character:04X} is not allowed"
+    mark = getattr(error, "problem_mark", None)
+    problem = str(getattr(error, "problem", None) or type(error).__name__)
+    if "\\t" in problem:
+        problem = "a tab; indent with spaces"
+    return f"line {mark.line + 1}: {problem}" if mark else problem
 
 
 def parse_folder(folder: Traversable, what: str = "rule") -> dict[str, Any]:
@@ -88,18 +165,36 @@ def read(model: type[_Document], document: object, stored_as: str | None, what: 
         InvalidRuleError: it is not one at all; with every fault.
     """
     if not isinstance(document, Mapping):
-        raise InvalidRuleError(stored_as or "?", [fault("", document, "must be a mapping")], what)
+        reason = f"must be a mapping{', and is empty' if document is None else ''}"
+        raise InvalidRuleError(stored_as or "?", [fault("", document, reason)], what)
     fields = dict(document)
     if stored_as is not None:
         fields.setdefault("id", stored_as)
-    try:
-        found = model.model_validate(fields)
-    except ValidationError as error:
-        faults = [_translate(one) for one in error.errors(include_url=False)]
-        raise InvalidRuleError(str(stored_as or fields.get("id", "?")), faults, what) from None
+    found = validate(model, fields, str(stored_as or fields.get("id", "?")), what)
     if stored_as is None or fields["id"] == stored_as:
         return found, []
     return found, [fault("id", fields["id"], f"must be {stored_as!r}, the name under which it is stored")]
+
+
+def validate(model: type[_Document], document: object, name: str, what: str, place: str = "") -> _Document:
+    """The document as `model`, whatever fields that has.
+
+    Args:
+        model: what it must be.
+        document: as parsed from YAML.
+        name: which rule, story, ... it is, for the message.
+        what: "rule", "story", ..., for the message.
+        place: where in the file it stands; the paths of faults begin with it.
+
+    Raises:
+        InvalidRuleError: it is not one; with every fault.
+    """
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        faults = [_translate(one, model) for one in error.errors(include_url=False)]
+        in_file = [{**one, "path": f"{place}{one['path']}".rstrip(".")} for one in faults]
+        raise InvalidRuleError(name, in_file, what) from None
 
 
 _CANNOT_BE_COMPILED = (ArithmeticError, AssertionError, LookupError, RecursionError, TypeError, ValueError)
@@ -127,7 +222,20 @@ def fault(path: str, value: Any, reason: str) -> Fault:
     return {"path": path, "value": value if plain else text[:200], "reason": reason}
 
 
-def _translate(error: Any) -> Fault:
+def nearest(name: object, known: Collection[str]) -> str:
+    """A question to end a sentence about an unknown name: whether a similar one was meant; empty if there is none."""
+    close = difflib.get_close_matches(str(name), known, n=1)
+    return f"did you mean {close[0]}?" if close else ""
+
+
+def unknown(what: str, name: str, known: Collection[str]) -> str:
+    """What to say of a name that does not exist: the nearest that does, and all of them."""
+    there_are = ", ".join(sorted(known)) or "none"
+    question = nearest(name, known)
+    return f"there is no such {what}; " + (f"{question} There are: " if question else "there are: ") + there_are
+
+
+def _translate(error: Any, model: type[BaseModel]) -> Fault:
     """A pydantic error in the words of the author: names of Python classes mean nothing to them."""
     path = "".join(
         f"[{part}]" if isinstance(part, int) else f".{part}"
@@ -135,4 +243,36 @@ def _translate(error: Any) -> Fault:
         if isinstance(part, int) or not (part in _BRANCHES or "[" in part)
     )
     reason = _REASONS.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ")
-    return fault(path.lstrip("."), None if error["type"] == "missing" else error["input"], reason)
+    reason = reason.replace("Input should be", "must be", 1)
+    question = ""
+    if error["type"] == "extra_forbidden":
+        question = nearest(error["loc"][-1], _fields_at(model, error["loc"][:-1]))
+    elif error["type"] == "literal_error":
+        question = nearest(error["input"], re.findall(r"'([^']*)'", error["ctx"]["expected"]))
+    return fault(
+        path.lstrip("."),
+        None if error["type"] == "missing" else error["input"],
+        f"{reason}; {question}" if question else reason,
+    )
+
+
+def _fields_at(model: type[BaseModel], place: tuple[int | str, ...]) -> set[str]:
+    """The fields that a document may have at this place: a tuple as pydantic gives it, with branches in it."""
+    here = {model}
+    for part in place:
+        if isinstance(part, int) or "[" in part:
+            continue
+        if part in _BRANCHES:
+            here = {one for one in here if one.__name__ == part} or here
+            continue
+        fields = [field for one in here for name, field in one.model_fields.items() if part in (name, field.alias)]
+        here = {one for field in fields for one in _models_in(field.annotation)}
+    return {field.alias or name for one in here for name, field in one.model_fields.items()}
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models that a field's type is made of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models_in(part)

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import css_inline
 import jinja2
+import jinja2.nodes
 import msgspec
 from inscriptis import get_text
 from inscriptis.css_profiles import CSS_PROFILES
@@ -114,6 +115,35 @@ def template_names(folder: str = "") -> list[str]:
     """Every message that can be rendered, in order."""
     suffix = "/subject.txt"
     return sorted(name.removesuffix(suffix) for name in _environment(folder).list_templates() if name.endswith(suffix))
+
+
+def source(name: str, folder: str = "") -> str | None:
+    """The text of a file of templates, such as `welcome/example.json`; None when there is no such file.
+
+    Raises:
+        TemplateError: it is no UTF-8.
+    """
+    environment = _environment(folder)
+    assert environment.loader is not None
+    try:
+        return environment.loader.get_source(environment, name)[0]
+    except jinja2.TemplateNotFound:
+        return None
+    except UnicodeDecodeError:
+        raise TemplateError(f"{name}: is no UTF-8") from None
+
+
+def syntax(name: str, folder: str = "") -> jinja2.nodes.Template | None:
+    """The syntax tree of a file of templates; None when there is no such file.
+
+    Raises:
+        TemplateError: it cannot be parsed; with file and line.
+    """
+    text = source(name, folder)
+    try:
+        return None if text is None else _environment(folder).parse(text, name)
+    except jinja2.TemplateSyntaxError as error:
+        raise TemplateError(_explain(error, name)) from None
 
 
 def _get(environment: jinja2.Environment, name: str) -> jinja2.Template | None:

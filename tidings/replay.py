@@ -11,7 +11,9 @@ from tidings.events import Event, millis, receipt
 from tidings.state import PersonState
 
 
-def replay(engine: Engine, person: str, events: Iterable[Event], until: int) -> Outcome:
+def replay(
+    engine: Engine, person: str, events: Iterable[Event], until: int, known: PersonState | None = None
+) -> Outcome:
     """Everything that is decided for one person, and for the anonymous ids that joined them, until they did.
 
     Args:
@@ -19,21 +21,22 @@ def replay(engine: Engine, person: str, events: Iterable[Event], until: int) -> 
         person: as `Event.person`.
         events: of this person, in any order; `tidings.identity.resolve` says whose an anonymous event is.
         until: how far the history reaches, in milliseconds: deadlines before it are decided, later ones are not.
+        known: what was known of the person before; changed in place. Nothing when left out.
     """
-    themselves = PersonState(person)
+    themselves = PersonState(person) if known is None else known
     everybody = {person: themselves}
     outcomes: list[Outcome] = []
     for event in sorted(events, key=receipt):
         received_at = millis(event.received_at)
-        for known in everybody.values():
-            if known.wake_at <= received_at:
-                outcomes += _wake(engine, known, min(received_at, until))
+        for state in everybody.values():
+            if state.wake_at <= received_at:
+                outcomes += _wake(engine, state, min(received_at, until))
         if event.user_id and event.type not in identity.JOINING:  # nearly always
             outcomes.append(engine.feed(themselves, (event,), received_at))
         else:
             outcomes += _take(engine, everybody, event, received_at)
-    for known in everybody.values():
-        outcomes += _wake(engine, known, until)
+    for state in everybody.values():
+        outcomes += _wake(engine, state, until)
     return Outcome(
         [decision for one in outcomes for decision in one.decisions],
         [fault for one in outcomes for fault in one.faults],

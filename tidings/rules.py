@@ -3,7 +3,6 @@
 `python -m tidings.rules` prints the JSON Schema that editors use; it is kept in `rules/schema.json`.
 """
 
-import difflib
 import hashlib
 import json
 from collections.abc import Collection, Mapping
@@ -39,8 +38,8 @@ class _Trigger(BaseModel):
             raise ValueError(f"needs exactly one kind of trigger, out of: {known}")
         kind = next(iter(value))
         if kind not in KINDS:
-            close = difflib.get_close_matches(str(kind), KINDS, n=1)
-            hint = f"; did you mean {close[0]}?" if close else "."
+            question = documents.nearest(kind, KINDS)
+            hint = f"; {question}" if question else "."
             raise ValueError(f"there is no kind of trigger called {kind!r}{hint} There are: {known}")
         return value
 
@@ -151,6 +150,13 @@ class Rule(BaseModel):
         return [step.send for step in self.all_steps if step.send is not None]
 
     @property
+    def placed_sends(self) -> list[tuple[str, Send]]:
+        """The same, each with where it stands in the document."""
+        if self.send is not None:
+            return [("send", self.send)]
+        return [(f"steps[{number}].send", step.send) for number, step in enumerate(self.steps) if step.send is not None]
+
+    @property
     def cap(self) -> FrequencyCap | None:
         """The frequency cap that applies, if any does."""
         if self.kind == "transactional" or self.frequency_cap == "off":
@@ -188,16 +194,14 @@ def load(
         InvalidRuleError: with every fault, each `{"path", "value", "reason"}`.
     """
     rule, faults = documents.read(Rule, document, rule_id, "rule")
-    for send in rule.sends:
+    for path, send in rule.placed_sends:
         if templates is not None and send.template not in templates:
-            reason = "there is no such template; there are: " + ", ".join(sorted(templates))
-            faults.append(documents.fault("send.template" if rule.send else "steps", send.template, reason))
+            reason = documents.unknown("template", send.template, templates)
+            faults.append(documents.fault(f"{path}.template", send.template, reason))
     if segments is not None:
         faults += unknown_segments(rule, segments)
     if rules is not None and rule.shadow_of is not None and rule.shadow_of not in rules:
-        close = difflib.get_close_matches(rule.shadow_of, rules, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        faults.append(documents.fault("shadow_of", rule.shadow_of, f"there is no such rule{hint}"))
+        faults.append(documents.fault("shadow_of", rule.shadow_of, documents.unknown("rule", rule.shadow_of, rules)))
     if faults:
         raise InvalidRuleError(rule_id or rule.id, faults)
     return rule
@@ -205,8 +209,11 @@ def load(
 
 def unknown_segments(rule: Rule, known: Collection[str]) -> list[documents.Fault]:
     """The segments that a rule names and that do not exist."""
-    reason = "there is no such segment; there are: " + (", ".join(sorted(known)) or "none")
-    return [documents.fault(path, name, reason) for path, name in rule.asks if name not in known]
+    return [
+        documents.fault(path, name, documents.unknown("segment", name, known))
+        for path, name in rule.asks
+        if name not in known
+    ]
 
 
 def json_schema() -> str:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from tidings import documents
 from tidings.conditions import Condition, Predicate, compile_condition, paths_of, segments_of
 from tidings.counting import signature
-from tidings.documents import Fault, fault
+from tidings.documents import Fault, fault, unknown
 from tidings.durations import Duration
 from tidings.errors import InvalidRuleError
 from tidings.selectors import Selector
@@ -182,7 +182,7 @@ def _why_not(segment: Segment, chosen: Mapping[str, Segment], refused: Mapping[s
     circle = _circle(segment, wanted) or _circle(segment, chosen)
     for path, name in segment.asks:
         if name not in wanted:
-            yield fault(path, name, "there is no such segment; there are: " + ", ".join(sorted(wanted)))
+            yield fault(path, name, unknown("segment", name, wanted))
         elif name in circle[1:2]:
             yield fault(path, name, "segments must not go round in a circle: " + ", ".join(circle))
         elif name in refused:

@@ -93,7 +93,9 @@ def test_each_mistake_has_an_answer(folder, capsys, arguments, message):
 
 
 def test_an_unknown_template_is_refused_with_the_nearest_name(folder, capsys):
-    (folder / "draft.yaml").write_text(yaml.safe_dump({**ONE_MAIL, "send": {"template": "cart-abandonned"}, "id": "cart-again"}))
+    (folder / "draft.yaml").write_text(
+        yaml.safe_dump({**ONE_MAIL, "send": {"template": "cart-abandonned"}, "id": "cart-again"})
+    )
     assert main(["backtest", "draft.yaml", "events.jsonl"]) == 1
     assert "cart-abandoned" in capsys.readouterr().err
 

@@ -37,7 +37,7 @@ def test_every_fault_is_named_at_once():
     found = faults({"id": "Bad Id", "status": "on", "trigger": PERFORMED, "send": {}, "sned": 1})
     assert set(found) == {"id", "status", "send.template", "sned"}
     assert found["send.template"] == ("is missing", None)
-    assert found["sned"] == ("there is no such field", 1)
+    assert found["sned"] == ("there is no such field; did you mean send?", 1)
     assert found["status"][1] == "on"
 
 
@@ -192,7 +192,7 @@ def test_the_shadow_of_an_unknown_rule_is_refused_with_the_nearest_name():
         {
             "path": "shadow_of",
             "value": "cart-abandonned",
-            "reason": "there is no such rule; did you mean cart-abandoned?",
+            "reason": "there is no such rule; did you mean cart-abandoned? There are: cart-abandoned, welcome",
         }
     ]
 

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests.support import eventually
-from tidings.local.run import WRITE_KEY
+from tidings.local.stack import WRITE_KEY
 
 
 class FrontDoor:

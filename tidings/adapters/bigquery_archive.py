@@ -98,7 +98,10 @@ def _ask(query: str, table: str, since: datetime, until: datetime) -> Iterator[A
     config = bigquery.QueryJobConfig(query_parameters=parameters)
     try:
         yield from _client(table).query_and_wait(
-            query.format(table=table), job_config=config, retry=patiently, job_retry=None
+            query.format(table=table),
+            job_config=config,
+            retry=patiently,
+            job_retry=None,  # type: ignore[arg-type]  # the docs: None to never ask a failed question again
         )
     except (ServerError, TooManyRequests, RetryError, GoogleAuthError, RequestException) as error:
         raise StoreError(f"BigQuery cannot be asked now: {type(error).__name__}") from None

@@ -12,6 +12,8 @@ from tidings import durations
 from tidings.backtest.report import Change, Outcome, Report
 
 _BAR = 40
+_FEW = 2
+"""So few days are shown hour by hour."""
 _DAYS = 31
 """So many days of the chart are shown; what lies before them is on the page and in the JSON."""
 
@@ -51,13 +53,14 @@ def _when(report: Report, out: Console) -> None:
         f", and sent [bold]{report.mails:,}[/] mails"
         f"{f', at most {report.busiest.mails:,} in an hour' if report.busiest and report.mails else ''}.\n"
     )
-    days = report.days[-_DAYS:]
-    most = max(one.mails + one.stopped for one in days)
-    for one in days:
-        sent, stopped = (round(count * _BAR / most) for count in (one.mails, one.stopped))
-        bar = f"[green]{'█' * sent}[/][dim]{'░' * stopped}[/]"
-        out.print(f"  {one.day:%a %d %b}  {one.mails:>8,}  {bar}")
-    if any(one.stopped for one in days):
+    bars = [(f"{one.day:%a %d %b}", one.mails, one.stopped) for one in report.days[-_DAYS:]]
+    if len(bars) <= _FEW:
+        bars = [(f"{one.hour:%a %d %b %H:%M %z}", one.mails, one.stopped) for one in report.hours]
+    most = max(mails + stopped for _, mails, stopped in bars)
+    for name, mails, stopped in bars:
+        width, rest = (round(count * _BAR / most) for count in (mails, stopped))
+        out.print(f"  {name}  {mails:>8,}  [green]{'█' * width}[/][dim]{'░' * rest}[/]")
+    if any(stopped for _, _, stopped in bars):
         out.print("  [dim]░ decided, and not sent[/]")
 
 
@@ -66,15 +69,15 @@ def _goal(report: Report, out: Console) -> None:
     goal, window = escape(conversion.goal), durations.text(conversion.within)
     out.print(f"\n[bold]{goal}[/] within {window} of the trigger, by themselves\n")
     both = (("with a mail", conversion.mailed), ("without one", conversion.stopped))
-    columns = ["before the mail", "after it", "not at all", "not over yet"]
+    columns = ["before mail", "after mail", "not at all", "not over"]
     rows = {name: _outcome(one) for name, one in both if one.firings}
     out.print(_table(["", "firings", *columns], rows))
     mailed = conversion.mailed
-    if mailed.firings:
+    if over := mailed.firings - mailed.open:
         out.print(
-            f"\nOf {mailed.firings:,} who would have got a mail, {mailed.before + mailed.after:,} did it anyway. "
-            f"The most that it could have changed: [bold]{mailed.missed:,}[/] "
-            f"({mailed.missed / mailed.firings:.0%})."
+            f"\nOf {over:,} who would have got a mail{', and whose time is over' if mailed.open else ''}, "
+            f"{mailed.before + mailed.after:,} did it anyway. "
+            f"The most that it could have changed: [bold]{mailed.missed:,}[/] ({mailed.missed / over:.0%})."
         )
 
 
@@ -150,6 +153,7 @@ def _table(header: Iterable[str], rows: Mapping[str, Iterable[str]]) -> Table:
         column.justify = "right"
     if not others[-1]:
         table.columns[-1].justify = "left"
+    table.columns[0].no_wrap = True
     for name, cells in rows.items():
         table.add_row(escape(name), *cells)
     return table

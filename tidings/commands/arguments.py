@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from tidings import clock_times, durations, rule_set
-from tidings.adapters import bigquery_archive
 from tidings.adapters.stores import open_store
 from tidings.commands.exits import RefusedError
 from tidings.history import sources
@@ -136,8 +135,17 @@ def units(names: Sequence[str], window: Window) -> list[Unit]:
     found: list[Unit] = []
     for name in names:
         scheme, _, table = name.partition(":")
-        found += bigquery_archive.units(table, window) if scheme == "bigquery" else sources.files([name])
+        found += _archive(table, window) if scheme == "bigquery" else sources.files([name])
     return list(dict.fromkeys(found))
+
+
+def _archive(table: str, window: Window) -> list[Unit]:
+    # Loading Google's client takes a second and 60 MB: whoever has files need not pay.
+    try:
+        from tidings.adapters import bigquery_archive  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise RefusedError(f"{error.name} is missing: install tidings[commands]") from None
+    return bigquery_archive.units(table, window)
 
 
 @contextmanager

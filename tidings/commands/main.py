@@ -14,6 +14,7 @@ COMMANDS = {
     "backtest": "ask of a rule that is not live: who would have got it, and would they have bought anyway?",
     "shadow": "what a shadow version decides differently from the live one",
     "rules": "check, test, push, pull, compare and roll back rules",
+    "simulate": "play a story with the clock advanced, and print everybody's inbox",
 }
 """Every command, and what it is for; each is a module of this package with `parser()` and `run(options)`."""
 
@@ -29,7 +30,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = arguments[0] if arguments else ""
     if name not in COMMANDS:
         return _without_command(arguments)
-    module = import_module(f"tidings.commands.{name}")
+    try:
+        module = import_module(f"tidings.commands.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != "rich":
+            raise
+        return _say(f"{error.name} is missing: install tidings[commands]", Exit.USAGE)
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # a subject may hold what a terminal cannot show
     try:
         return int(module.run(module.parser().parse_args(arguments[1:])))

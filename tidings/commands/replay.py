@@ -67,7 +67,7 @@ def refuse_broken(found: Gathered, *, strict: bool) -> None:
         RefusedError: there are some, and `strict` does not allow it.
     """
     for one in found.faults[:_LISTED]:
-        print(f"{one.source}:{one.number}: {one.reason}: {one.detail}", file=sys.stderr)
+        print(one, file=sys.stderr)
     if found.broken > _LISTED:
         print(f"... and {found.broken - _LISTED:,} more lines", file=sys.stderr)
     if strict and found.broken:

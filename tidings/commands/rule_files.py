@@ -1,7 +1,6 @@
 """Files of rules and segments, beside what a store has: what `push`, `pull` and `diff` share."""
 
 import argparse
-import difflib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from tidings.adapters.stores import open_store
 from tidings.commands import arguments, asking
 from tidings.commands.exits import RefusedError
 from tidings.document_text import difference
-from tidings.documents import fault, parse_file
+from tidings.documents import fault, parse_file, unknown
 from tidings.errors import InvalidRuleError
 from tidings.pushing import Checked, Key, check, put
 from tidings.store import RuleRecord, Store
@@ -135,6 +134,5 @@ def find(name: str, there: Mapping[Key, RuleRecord], store: Store) -> Key:
     for kind, _ in keys:
         if store.versions(kind, name, limit=1):
             return kind, name
-    close = difflib.get_close_matches(name, [one for _, one in there], n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
-    raise RefusedError(f"{name}: there is no such rule or segment in the store{hint}")
+    names = {one for _, one in there}
+    raise RefusedError(f"{name}: {unknown('rule or segment in the store', name, names)}")

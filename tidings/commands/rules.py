@@ -4,6 +4,8 @@ import argparse
 from importlib import import_module
 
 SUBCOMMANDS: dict[str, str] = {
+    "test": "play the stories beside the rules",
+    "check": "look for faults in files, and for what is valid and yet wrong",
     "list": "what is in the store, and what the running system says of it",
     "push": "files -> store, with the difference, and a backtest if there are events",
     "pull": "store -> files",

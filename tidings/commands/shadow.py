@@ -1,7 +1,6 @@
 """Compare a shadow with the live rule that it is the shadow of, by what both have decided about the same people."""
 
 import argparse
-import difflib
 from datetime import datetime, timedelta
 from typing import get_args
 
@@ -15,6 +14,7 @@ from tidings.commands import arguments
 from tidings.commands.exits import Exit, RefusedError
 from tidings.commands.replay import write_lines
 from tidings.difference import Change, Pair
+from tidings.documents import unknown
 from tidings.shadows import Comparison
 from tidings.store import RuleRecord
 
@@ -81,8 +81,7 @@ def _live(options: argparse.Namespace, records: list[RuleRecord]) -> str:
     documents = {one.rule_id: one.document for one in records}
     for name in filter(None, (options.rule, options.live)):
         if name not in documents:
-            close = difflib.get_close_matches(name, documents, n=1)
-            raise RefusedError(f"{name}: there is no such rule{f'; did you mean {close[0]}?' if close else ''}")
+            raise RefusedError(f"{name}: {unknown('rule', name, documents)}")
     document = documents[options.rule]
     if document.get("status") != "shadow":
         status = document.get("status", "draft")

@@ -40,6 +40,10 @@ class BrokenLine(msgspec.Struct, frozen=True):
     reason: str
     detail: str
 
+    def __str__(self) -> str:
+        """As compilers say it, so that editors lead there."""
+        return f"{self.source}:{self.number}: {self.reason}: {self.detail}"
+
 
 class Gathered(msgspec.Struct):
     """What was found in a piece of the past, or in all of it.

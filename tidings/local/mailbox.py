@@ -3,6 +3,7 @@
 import secrets
 from datetime import UTC, datetime
 from email import policy
+from email.headerregistry import DateHeader
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.utils import parseaddr
@@ -20,6 +21,7 @@ class Mail(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         mail_id: the name of its file, without `.eml`; sorts by time of arrival.
         received_at: when the catcher took it.
+        dated_at: what the mail itself says; `received_at` when it says nothing that can be read.
         recipient: the address of the envelope, which is where it would have gone.
         sender / to / subject: the header fields, decoded.
         rule: the rule that sent it, or empty when it is no mail of ours.
@@ -30,6 +32,7 @@ class Mail(msgspec.Struct, frozen=True, kw_only=True):
 
     mail_id: str
     received_at: datetime
+    dated_at: datetime
     recipient: str
     sender: str
     to: str
@@ -80,9 +83,11 @@ class Mailbox:
             return None
         message = _PARSER.parsebytes(raw)
         assert isinstance(message, EmailMessage)
+        received_at = datetime.strptime(mail_id.rpartition("-")[0], _STAMP).replace(tzinfo=UTC)
         return Mail(
             mail_id=mail_id,
-            received_at=datetime.strptime(mail_id.rpartition("-")[0], _STAMP).replace(tzinfo=UTC),
+            received_at=received_at,
+            dated_at=_date(message) or received_at,
             recipient=str(message["Delivered-To"] or ""),
             sender=str(message["From"] or ""),
             to=str(message["To"] or ""),
@@ -93,6 +98,12 @@ class Mailbox:
             headers=tuple((name, str(value)) for name, value in message.items()),
             raw=raw,
         )
+
+
+def _date(message: EmailMessage) -> datetime | None:
+    header = message["Date"]
+    dated: datetime | None = header.datetime if isinstance(header, DateHeader) else None
+    return dated.astimezone(UTC) if dated else None
 
 
 def _rule(message: EmailMessage) -> str:

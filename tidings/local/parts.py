@@ -34,9 +34,11 @@ def mail_catcher(folder: DataFolder, port: int) -> Part:
     return Part(name="Mail catcher", command=command, is_ready=answers(port))
 
 
-def functions(folder: DataFolder, port: int, time_scale: float) -> Part:
-    """The functions and the pages, on one port."""
-    options = ("--port", str(port), "--mail-folder", str(folder.mail), "--time-scale", f"{time_scale:g}")
+def functions(folder: DataFolder, port: int, time_scale: float, clock: Path | None = None) -> Part:
+    """The functions and the pages, on one port; by a clock in a file, if there is one."""
+    options = ["--port", str(port), "--mail-folder", str(folder.mail), "--time-scale", f"{time_scale:g}"]
+    if clock is not None:
+        options += ["--clock", str(clock)]
     return Part(name="Functions", command=("functions.local", *options), is_ready=answers(port))
 
 

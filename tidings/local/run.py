@@ -10,22 +10,20 @@ from types import FrameType
 
 import msgspec
 
-from tidings import settings
-from tidings.adapters.stores import open_store
 from tidings.errors import TidingsError
 from tidings.local import google, parts, topology
 from tidings.local.emulators import available
 from tidings.local.folder import DataFolder
-from tidings.local.mailbox import Mailbox
-from tidings.local.ports import HOST, free_port, is_free, next_free
+from tidings.local.front_door import FrontDoor
+from tidings.local.ports import HOST, is_free, next_free
 from tidings.local.seeding import seed_rules
+from tidings.local.stack import WRITE_KEY, Stack
 from tidings.local.story import SUPPORT, Story
 from tidings.local.supervisor import Child, Supervisor
 from tidings.local.terminal import BOLD, DIM, GREEN, RED, Terminal
 from tidings.store import Store
 
 DEFAULT_PORT = 8080
-WRITE_KEY = "local-demo-key"
 LOOK_SECONDS = 0.2
 INTERRUPTED = 128 + signal.SIGINT
 TABLE = (7, 4, 26, 10, 0)
@@ -104,28 +102,24 @@ class LocalRun:
             self._folder.reset()
         echo = terminal.say if options.verbose else None
         self._supervisor = stack.enter_context(Supervisor(self._folder.logs, terminal.notice, echo))
-        self._mailbox = Mailbox(self._folder.mail)
         self._port = self._choose_port()
+        self._parts = Stack(self._folder, self._supervisor, self._port, stack)
         self._store: Store
 
     def start(self) -> None:
         """Start every part, in the order in which they need each other."""
         options, terminal, supervisor = self._options, self._terminal, self._supervisor
         terminal.say(f"\n{terminal.colour('Tidings', BOLD)}, all of it, on this machine\n")
-        smtp_port = free_port()
-        os.environ.update(self._environment(smtp_port))
-        catcher = supervisor.start(parts.mail_catcher(self._folder, smtp_port))
+        self._parts.set_environment({"support": SUPPORT})
+        catcher = self._parts.start_catcher()
         self._start_emulators()
-        chosen = settings.load()
         with terminal.step("Store") as step:
-            topology.prepare(chosen, f"http://{HOST}:{self._port}/deliver")
-            self._store = open_store(chosen.store, chosen.project)
-            self._stack.callback(self._store.close)
+            chosen, self._store = self._parts.open_store()
             new = seed_rules(self._store)
             step.detail = f"{chosen.store.partition(':')[0]}, {len(self._store.rules())} rules, {new} of them new"
-        functions = supervisor.start(parts.functions(self._folder, self._port, options.time_scale))
+        functions = self._parts.start_functions(options.time_scale)
         pipeline = supervisor.start(parts.pipeline(chosen, topology.events_subscription(chosen), options.time_scale))
-        self._wait(catcher, f"smtp://{HOST}:{smtp_port}")
+        self._wait(catcher, f"smtp://{HOST}:{self._parts.smtp_port}")
         self._wait(functions, f"http://localhost:{self._port}")
         self._wait(pipeline, f"DirectRunner, time runs {options.time_scale:g} times faster")
 
@@ -145,7 +139,9 @@ class LocalRun:
     def tell_the_story(self) -> bool:
         """Play it, show what comes of it, and say whether that is what must come of it."""
         terminal = self._terminal
-        story = Story(self._port, WRITE_KEY, self._store, self._mailbox, self._options.time_scale)
+        story = Story(
+            FrontDoor(self._port, WRITE_KEY), self._port, self._store, self._parts.mailbox, self._options.time_scale
+        )
         terminal.say(f"\n{terminal.colour('A short story', BOLD)}\n")
         for done in story.play():
             terminal.say(f"  {story.elapsed:5.1f} s  {done}")
@@ -179,20 +175,6 @@ class LocalRun:
             raise RunError(f"Port {wanted} is taken. Give another with --port, or leave it out for the next free one.")
         return wanted
 
-    def _environment(self, smtp_port: int) -> dict[str, str]:
-        """What the parts read by `tidings.settings`; the sender's name and street are as made up as the shop."""
-        return {
-            "GOOGLE_CLOUD_PROJECT": "tidings-local",
-            "TIDINGS_STORE": f"sqlite:{self._folder.store}",
-            "TIDINGS_WRITE_KEYS": WRITE_KEY,
-            "TIDINGS_SECRET": self._folder.secret(),
-            "TIDINGS_PUBLIC_URL": f"http://localhost:{self._port}",
-            "TIDINGS_SMTP_URL": f"smtp://{HOST}:{smtp_port}",
-            "TIDINGS_MAIL_FROM": "Pebble & Fern <hello@pebble-and-fern.example>",
-            "TIDINGS_POSTAL_ADDRESS": "4 Millstream Lane, Fernhollow",
-            "TIDINGS_ROLES": f"support={SUPPORT}",
-        }
-
     def _start_emulators(self) -> None:
         """Pub/Sub: the user's emulator, Google's, or our own server. Firestore: the user's, Google's, or SQLite."""
         ours: dict[str, Child] = {}
@@ -207,9 +189,7 @@ class LocalRun:
         for name, child in ours.items():
             os.environ[f"{name.upper()}_EMULATOR_HOST"] = self._google_address(child)
         if "PUBSUB_EMULATOR_HOST" not in os.environ:
-            port = free_port()
-            self._wait(self._supervisor.start(parts.embedded_pubsub(self._folder.pubsub, port)), "embedded")
-            os.environ["PUBSUB_EMULATOR_HOST"] = f"{HOST}:{port}"
+            self._wait(self._parts.start_pubsub(), "embedded")
         if "FIRESTORE_EMULATOR_HOST" in os.environ:
             os.environ["TIDINGS_STORE"] = "firestore"
 

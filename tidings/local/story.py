@@ -1,19 +1,15 @@
 """A short story through the front door: four visitors, what they do, and which mails must come of it."""
 
-import base64
-import http.client
-import json
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from http import HTTPStatus
 from typing import Any
 
 import msgspec
 
-from tidings.errors import StoreError, TidingsError
+from tidings.errors import StoreError
+from tidings.local.front_door import FrontDoor
 from tidings.local.mailbox import Mailbox
-from tidings.local.ports import HOST
 from tidings.store import LedgerEntry, Store
 
 CONSENT_WORDS = "Write to me about things I looked at and carts I left. One click, and it stops."
@@ -23,10 +19,6 @@ CART_WAIT_SECONDS = 15 * 60
 PATIENCE_SECONDS = 60.0
 """How long the machinery may take on top of what the rules wait for."""
 LOOK_SECONDS = 0.2
-
-
-class StoryError(TidingsError):
-    """The story could not be told: the front door does not take its events."""
 
 
 class Visitor(msgspec.Struct, frozen=True):
@@ -79,19 +71,19 @@ class Story:
     """Plays the story once, and finds out how it ended.
 
     Args:
-        port: where the front door is, on this machine.
-        write_key: what opens it.
+        door: where the events go.
+        port: of the shop, on this machine.
         store: where the ledger is.
         mailbox: where the mails arrive.
         time_scale: how many times faster than life the rules run.
     """
 
-    def __init__(self, port: int, write_key: str, store: Store, mailbox: Mailbox, time_scale: float) -> None:
+    def __init__(self, door: FrontDoor, port: int, store: Store, mailbox: Mailbox, time_scale: float) -> None:
         run = secrets.token_hex(3)
         self.visitors = [Visitor(name, run) for name in ("Ada", "Bo", "Cem", "Dee")]
         self.ada, self.bo, self.cem, self.dee = self.visitors
+        self._door = door
         self._port = port
-        self._authorization = "Basic " + base64.b64encode(f"{write_key}:".encode()).decode()
         self._store = store
         self._mailbox = mailbox
         self._wait = CART_WAIT_SECONDS / time_scale
@@ -123,7 +115,7 @@ class Story:
         """Do what the visitors do, and say each thing that was done.
 
         Raises:
-            StoryError: the front door refuses an event, or does not answer for half a minute.
+            ClosedDoorError: the front door refuses an event, or does not answer for half a minute.
         """
         self._began = time.monotonic()
         ada, bo, cem = self.ada, self.bo, self.cem
@@ -235,26 +227,4 @@ class Story:
         }
 
     def _send(self, visitor: Visitor, call: str, **fields: Any) -> None:
-        """Post one event as an SDK does: again after a 5xx or a lost connection, with the same messageId."""
-        body = json.dumps({"userId": visitor.user_id, "messageId": f"story-{secrets.token_hex(8)}", **fields})
-        deadline = time.monotonic() + PATIENCE_SECONDS / 2
-        while True:
-            status = self._post(f"/v1/{call}", body)
-            if status == HTTPStatus.OK:
-                return
-            if status is not None and status < 500:
-                raise StoryError(f"the front door answers {status} to /v1/{call}")
-            if time.monotonic() > deadline:
-                raise StoryError(f"the front door does not take /v1/{call}: {status or 'no answer'}")
-            time.sleep(LOOK_SECONDS)
-
-    def _post(self, path: str, body: str) -> int | None:
-        connection = http.client.HTTPConnection(HOST, self._port, timeout=15)
-        headers = {"Content-Type": "application/json", "Authorization": self._authorization}
-        try:
-            connection.request("POST", path, body, headers)
-            return connection.getresponse().status
-        except (OSError, http.client.HTTPException):
-            return None
-        finally:
-            connection.close()
+        self._door.send(call, {"userId": visitor.user_id, "messageId": f"story-{secrets.token_hex(8)}", **fields})

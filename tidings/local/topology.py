@@ -12,8 +12,16 @@ def events_subscription(settings: Settings) -> str:
     return f"{settings.events_topic}-pipeline"
 
 
-def prepare(settings: Settings, deliver_url: str) -> None:
-    """Create what is not there yet, and point the push subscription at `deliver_url`."""
+def prepare(settings: Settings, deliver_url: str, backoff: tuple[float, float] | None = None) -> None:
+    """Create what is not there yet, and point the push subscription at `deliver_url`.
+
+    Args:
+        settings: the names of everything.
+        deliver_url: of the mailer.
+        backoff: the shortest and the longest pause, in seconds, before a decision is pushed again.
+    """
+    # As in production, so that a dead worker's lease ends within the mailer's last deliveries.
+    shortest, longest = backoff or (1, settings.lease_seconds // 4)
     project, sends, dead = settings.project, settings.sends_topic, settings.dead_letters_topic
     for topic in (settings.events_topic, sends, dead):
         ensure_topic(project, topic)
@@ -26,7 +34,7 @@ def prepare(settings: Settings, deliver_url: str) -> None:
         ack_deadline=settings.lease_seconds,
         dead_letter_topic=dead,
         max_delivery_attempts=settings.delivery_attempts,
-        min_backoff=1,
-        max_backoff=settings.lease_seconds // 4,  # so a dead worker's lease ends within the mailer's last deliveries
+        min_backoff=shortest,
+        max_backoff=longest,
     )
     ensure_subscription(project, f"{dead}-inspect", dead)

@@ -1,7 +1,6 @@
 """The pages of the local run: where to look (`/`), the inbox (`/inbox`) and the demonstration shop (`/shop`)."""
 
 import re
-from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
 
@@ -30,17 +29,19 @@ class LocalPages(msgspec.Struct, frozen=True, kw_only=True):
         mail_folder: where the catcher keeps its mails.
         write_key: the key with which the shop's browser SDK sends.
         time_scale: how many times faster than life the rules' waits run.
+        simulated: whether mails are dated by a story's clock, so that their arrival says nothing.
     """
 
     mail_folder: Path
     write_key: str
     time_scale: float = 1.0
+    simulated: bool = False
 
 
 def create_app(pages: LocalPages) -> Flask:
     """The WSGI application of the three pages."""
     app = Flask("tidings.local", template_folder=str(HERE / "pages"), static_folder=None)
-    app.add_template_filter(_clock, "clock")
+    app.add_template_filter(_date if pages.simulated else _arrival, "moment")
     mailbox = Mailbox(pages.mail_folder)
 
     @app.after_request
@@ -116,9 +117,14 @@ def _links_in_new_tab(html: str) -> str:
     return changed if found else base + html
 
 
-def _clock(instant: datetime) -> str:
+def _arrival(mail: Mail) -> str:
     """The time of day on this machine."""
-    return instant.astimezone().strftime("%H:%M:%S")
+    return mail.received_at.astimezone().strftime("%H:%M:%S")
+
+
+def _date(mail: Mail) -> str:
+    """What the mail says itself, in UTC."""
+    return mail.dated_at.strftime("%a %-d %b %Y %H:%M")
 
 
 def _human(seconds: float) -> str:
