@@ -5,6 +5,7 @@ one object alive.
 """
 
 import logging
+import random
 import threading
 import time
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from importlib.resources import files
 from google.api_core.retry import Retry, if_exception_type
 
 from pipeline.options import RulesSettings
+from tidings import shadows
 from tidings.adapters.stores import open_store
 from tidings.engine import Engine
 from tidings.errors import InvalidRuleError, StoreError
@@ -23,13 +25,16 @@ log = logging.getLogger(__name__)
 
 _lock = threading.Lock()
 _workers: "dict[RulesSettings, _Worker]" = {}
+_LOOKS_PER_COMPARISON = 60
+"""Every so many looks for edits, one whether a shadow is to be compared: five minutes, at five seconds a look."""
 _patiently = Retry(predicate=if_exception_type(StoreError), initial=0.2, maximum=10.0, timeout=120.0)
 
 
 class _Worker:
     """What one process keeps for one setting: the store, the engine, and a thread that looks for edits.
 
-    A thread, because an edit is to be checked and reported on even when no event comes by.
+    A thread, because an edit is to be checked and reported on even when no event comes by. Another one compares shadows
+    with their live rules: it reads thousands of entries, and no edit should wait for that.
 
     Attributes:
         fault: what has ended the thread, if anything has: rules that nobody renews any more must not run on in silence.
@@ -42,10 +47,12 @@ class _Worker:
         self.store = open_store(settings.store, settings.project)
         self._source = RuleSource(self.store, template_names(), settings.time_scale)
         self._refresh_seconds = settings.refresh_seconds
+        self._reporting = threading.Lock()
         self._book = self._source.refresh(datetime.now(UTC))
         self.engine = Engine(self._book)
         self.fault: Exception | None = None
         threading.Thread(target=self._watch, name="rules", daemon=True).start()
+        threading.Thread(target=self._compare_for_ever, name="shadows", daemon=True).start()
 
     def _watch(self) -> None:
         while self.fault is None:
@@ -58,9 +65,28 @@ class _Worker:
                 self.fault = error
 
     def _look(self) -> None:
-        book = self._source.refresh(datetime.now(UTC))
+        with self._reporting:
+            book = self._source.refresh(datetime.now(UTC))
         if book is not self._book:
             self._book, self.engine = book, Engine(book)
+
+    def _compare_for_ever(self) -> None:
+        """Each process at times of its own, so that one of them finds it due, and the others find it done."""
+        every = self._refresh_seconds * _LOOKS_PER_COMPARISON
+        time.sleep(every * random.random())  # noqa: S311 - this is no secret
+        while self.fault is None:
+            try:
+                self._compare()
+            except StoreError as error:
+                log.error("shadows are compared later: %s", error)
+            time.sleep(every)
+
+    def _compare(self) -> None:
+        rules = [rule for rule in self._source.rule_set.rules.values() if rule.shadow_of]
+        for rule in shadows.due(rules, self.store.rules(), datetime.now(UTC)) if rules else ():
+            comparison = shadows.latest(self.store, rule, datetime.now(UTC))
+            with self._reporting:
+                shadows.write(self.store, comparison)
 
 
 def _worker(settings: RulesSettings) -> _Worker:

@@ -8,6 +8,7 @@ locals {
     consent  = {}
     ledger   = { updated_at = "DESCENDING" }
     profiles = { person = "ASCENDING" }
+    versions = { at = "DESCENDING" }
   }
 
   indexed_fields = merge([
@@ -40,6 +41,23 @@ resource "google_firestore_index" "ledger_of_person" {
 
   fields {
     field_path = "person"
+    order      = "ASCENDING"
+  }
+
+  fields {
+    field_path = "updated_at"
+    order      = "DESCENDING"
+  }
+}
+
+# The ledger of one rule, newest first: what a shadow version is compared by.
+resource "google_firestore_index" "ledger_of_rule" {
+  project    = local.project
+  database   = google_firestore_database.this.name
+  collection = "ledger"
+
+  fields {
+    field_path = "rule_id"
     order      = "ASCENDING"
   }
 

@@ -53,14 +53,18 @@ def from_folder(folder: Traversable, templates: Collection[str] | None = None) -
         raise InvalidRuleError(folder.name, [documents.fault("", folder.name, "there is no such folder")], "folder")
     known = segments.load_all(documents.parse_folder(folder / "segments", "segment"))
     found = documents.parse_folder(folder)
-    rules = {name: read(document, name, templates, known) for name, document in found.items()}
+    rules = {name: read(document, name, templates, known, found) for name, document in found.items()}
     return RuleSet(rules, known)
 
 
 def read(
-    document: Any, name: str, templates: Collection[str] | None = None, known: Collection[str] | None = None
+    document: Any,
+    name: str,
+    templates: Collection[str] | None = None,
+    known: Collection[str] | None = None,
+    rules: Collection[str] | None = None,
 ) -> Rule:
     """A rule, once it is certain that a book can be made of it. See `rules.load` for arguments and faults."""
-    rule = load(document, name, templates, known)
+    rule = load(document, name, templates, known, rules)
     compile_rule(rule)
     return rule

@@ -3,25 +3,28 @@
 import json
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
-from tidings import segments
+from tidings import segments, versions
 from tidings.errors import InvalidRuleError
 from tidings.rule_set import RuleSet
 from tidings.rulebook import RuleBook, compile_rule
 from tidings.rules import Rule, load
 from tidings.segments import Segment
-from tidings.store import RuleRecord, Store
+from tidings.store import DocumentKind, RuleRecord, Store
 
 _REMEMBERED = timedelta(days=90)
 _MOST_VERSIONS = 20
 _T = TypeVar("_T")
+_Key = tuple[DocumentKind, str]
 
 
 class RuleSource:
     """Turns the rules and segments in a store into a rule book, again and again.
 
-    Every worker does this on its own and writes the same report, so it does not matter how many there are.
+    Every worker does this on its own and writes the same report, so it does not matter how many there are. A valid
+    document that is not in the history yet (somebody has edited it in the store) is kept there, once.
 
     Args:
         store: where the documents are.
@@ -46,8 +49,12 @@ class RuleSource:
         self._time_scale = time_scale
         self._reports = reports
         self._fingerprint = ""
+        self._valid: dict[_Key, tuple[RuleRecord, str]] = {}
+        self._kept: dict[_Key, str] = {}
+        self._reports_due: list[Callable[[], None]] = []
         self._superseded: list[Rule] = []
         self._segments: dict[str, Segment] = {}
+        self._rule_ids: frozenset[str] = frozenset()
         self.rule_set = RuleSet({}, {})
         self._book = RuleBook([])
 
@@ -61,13 +68,43 @@ class RuleSource:
         documents = [[[one.rule_id, one.document] for one in records] for records in (rules, groups)]
         fingerprint = json.dumps(documents, sort_keys=True, default=str)
         if fingerprint != self._fingerprint:
-            self._superseded = []
+            self._superseded, self._valid, self._reports_due = [], {}, []
             self._segments = self._check_segments(groups, now)
+            self._rule_ids = frozenset(one.rule_id for one in rules)
             checked = {one.rule_id: rule for one in rules if (rule := self._check(one, now)) is not None}
+            if self._reports:
+                self._keep(now)
+                for report in self._reports_due:
+                    report()
             self.rule_set = RuleSet(checked, self._segments, self._superseded)
             self._book = self.rule_set.book(self._time_scale)
             self._fingerprint = fingerprint
         return self._book
+
+    def _keep(self, now: datetime) -> None:
+        """Take what is valid into the history, unless it is there.
+
+        What was read before the history may be older than it, when somebody pushed in between. So whatever seems to be
+        missing is read once more; what has changed meanwhile is left to the next refresh.
+        """
+        missing = []
+        for (kind, name), (record, version) in self._valid.items():
+            text = versions.canonical(record.document)
+            if self._kept.get((kind, name)) == text:
+                continue
+            newest = next(iter(self._store.versions(kind, name, limit=1)), None)
+            if newest is None or not versions.same(newest.document, record.document):
+                note = versions.EDITED if newest else versions.FIRST_SEEN
+                missing.append(versions.follow(newest, kind, name, version, record.document, now, note))
+            else:
+                self._kept[kind, name] = text
+        if missing:
+            there = {("rule", one.rule_id): one.document for one in self._store.rules()}
+            there |= {("segment", one.rule_id): one.document for one in self._store.segments()}
+            for one in missing:
+                if versions.same(there.get((one.kind, one.document_id)), one.document):
+                    self._store.keep_version(one)
+                    self._kept[one.kind, one.document_id] = versions.canonical(one.document)
 
     def _check_segments(self, records: Sequence[RuleRecord], now: datetime) -> dict[str, Segment]:
         """The segments in force: each as it is, or the last good version of it, or none."""
@@ -89,6 +126,8 @@ class RuleSource:
             live = in_force[name].version if name in in_force else None
             report = {"valid": not found, "faults": found, "version": live}
             last = record.last_good if found else record.document
+            if not found:
+                self._valid["segment", name] = (record, newest[name].version)
             self._say(self._store.report_segment, record, report, last, now)
         return in_force
 
@@ -100,13 +139,21 @@ class RuleSource:
             last_good = self._once_good(record.rule_id, record.last_good)
             live = last_good.version if last_good else None
             report = {"valid": False, "faults": error.faults, "version": live}
-            report["history"] = self._history(record, live, now)
+            report |= self._carried_over(record, last_good) | {"history": self._history(record, live, now)}
             self._say(self._store.report_rule, record, report, record.last_good, now)
             return last_good
+        self._valid["rule", record.rule_id] = (record, rule.version)
         report = {"valid": True, "faults": [], "version": rule.version}
-        report["history"] = self._history(record, rule.version, now)
+        report |= self._carried_over(record, rule) | {"history": self._history(record, rule.version, now)}
         self._say(self._store.report_rule, record, report, record.document, now)
         return rule
+
+    @staticmethod
+    def _carried_over(record: RuleRecord, rule: Rule | None) -> dict[str, Any]:
+        """What others have written into the report, as long as it is about this: see `tidings.shadows`."""
+        compared = (record.report or {}).get("shadow")
+        compared_with = compared.get("compared_with") if isinstance(compared, dict) else None
+        return {"shadow": compared} if rule and rule.shadow_of and rule.shadow_of == compared_with else {}
 
     def _history(self, record: RuleRecord, live: str | None, now: datetime) -> list[dict[str, Any]]:
         """Earlier versions, newest first: what began under them is finished under them."""
@@ -123,7 +170,7 @@ class RuleSource:
 
     def _read(self, document: dict[str, Any], rule_id: str, templates: Collection[str] | None = None) -> Rule:
         """The rule, once it is certain that a book can be made of it. A draft too: it is to go live some day."""
-        rule = load(document, rule_id, templates, self._segments)
+        rule = load(document, rule_id, templates, self._segments, self._rule_ids)
         compile_rule(rule, self._time_scale)
         return rule
 
@@ -138,10 +185,11 @@ class RuleSource:
         last_good: dict[str, Any] | None,
         now: datetime,
     ) -> None:
-        """Say it on the document, unless it says so already."""
+        """Say it on the document, once the history is up to date, unless it says so already."""
         said = {key: value for key, value in (record.report or {}).items() if key != "checked_at"}
-        if self._reports and (said != report or record.last_good != last_good):
-            report_on(record.rule_id, {**report, "checked_at": now.isoformat()}, last_good)
+        if said != report or record.last_good != last_good:
+            full = {**report, "checked_at": now.isoformat()}
+            self._reports_due.append(partial(report_on, record.rule_id, full, last_good))
 
 
 def _once_good(read: Callable[[dict[str, Any], str], _T], document: dict[str, Any] | None, name: str) -> _T | None:

@@ -73,10 +73,13 @@ class CompiledRule:
         return "shadow" if self.rule.status == "shadow" else "send"
 
     def holds_out(self, person: str) -> bool:
-        """Whether this person belongs to the holdout: always the same people, others for every rule."""
+        """Whether this person belongs to the holdout: always the same people, others for every rule.
+
+        A shadow holds out the people of the rule that it is compared with.
+        """
         if not self.rule.holdout:
             return False
-        digest = hashlib.blake2b(f"{self.rule.id}\0{person}".encode(), digest_size=4).digest()
+        digest = hashlib.blake2b(f"{self.rule.shadow_of or self.rule.id}\0{person}".encode(), digest_size=4).digest()
         return int.from_bytes(digest, "big") < self.rule.holdout / 100 * 2**32
 
     @cached_property

@@ -21,7 +21,8 @@ from tidings.selectors import Selector
 from tidings.surroundings import DEFAULT_CAP, FrequencyCap, Pause, Send, Step
 
 Status = Literal["draft", "shadow", "live", "paused"]
-_UNVERSIONED = ("name", "description", "status")
+RuleId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+_UNVERSIONED = ("name", "description", "status", "shadow_of")
 
 
 class _Trigger(BaseModel):
@@ -61,12 +62,16 @@ class Rule(BaseModel):
 
     model_config = ConfigDict(extra="forbid", title="Tidings rule")
 
-    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="Never changes; names the campaign.")]
+    id: RuleId = Field(description="Never changes; names the campaign.")
     name: str = Field(default="", description="For people.")
     description: str = Field(default="", description="Who asked, why, since when.")
     status: Status = Field(
         default="draft",
         description="draft: ignored. shadow: decides, never sends. live: sends. paused: what falls due is rule_paused.",
+    )
+    shadow_of: RuleId | None = Field(
+        default=None,
+        description="The rule that this one is compared with, every hour; only with status shadow or draft.",
     )
     kind: MailKind = Field(default="marketing", description="marketing needs consent; transactional does not.")
     category: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")] = Field(
@@ -112,6 +117,14 @@ class Rule(BaseModel):
         return audience
 
     @model_validator(mode="after")
+    def _is_a_shadow_while_it_says_of_what(self) -> "Rule":
+        if self.shadow_of is not None and self.status not in ("shadow", "draft"):
+            raise ValueError("shadow_of is for status shadow or draft: to go live, put this into the rule it shadows")
+        if self.shadow_of == self.id:
+            raise ValueError("shadow_of names the rule itself")
+        return self
+
+    @model_validator(mode="after")
     def _has_something_to_send(self) -> "Rule":
         if (self.send is None) == (not self.steps) or (self.steps and not any(step.send for step in self.steps)):
             raise ValueError("needs either send, or steps with at least one send")
@@ -154,7 +167,7 @@ class Rule(BaseModel):
     def version(self) -> str:
         """Eight hexadecimal characters derived from everything that changes what the rule does.
 
-        Name, description and status do not count: to rename or pause a rule does not make another rule of it.
+        Name, description, status and `shadow_of` do not count: to rename or pause a rule makes no other rule of it.
         """
         document = self.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude=set(_UNVERSIONED))
         text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -166,6 +179,7 @@ def load(
     rule_id: str | None = None,
     templates: Collection[str] | None = None,
     segments: Collection[str] | None = None,
+    rules: Collection[str] | None = None,
 ) -> Rule:
     """Read a rule document.
 
@@ -174,6 +188,7 @@ def load(
         rule_id: the id under which it is stored; the document's own `id` may be left out, and must agree.
         templates: the templates that exist; None means not to check.
         segments: the segments that exist; None means not to check.
+        rules: the rules that exist, for `shadow_of`; None means not to check.
 
     Raises:
         InvalidRuleError: with every fault, each `{"path", "value", "reason"}`.
@@ -185,6 +200,8 @@ def load(
             faults.append(documents.fault(f"{path}.template", send.template, reason))
     if segments is not None:
         faults += unknown_segments(rule, segments)
+    if rules is not None and rule.shadow_of is not None and rule.shadow_of not in rules:
+        faults.append(documents.fault("shadow_of", rule.shadow_of, documents.unknown("rule", rule.shadow_of, rules)))
     if faults:
         raise InvalidRuleError(rule_id or rule.id, faults)
     return rule

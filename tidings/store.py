@@ -105,13 +105,39 @@ class RuleRecord(msgspec.Struct, frozen=True, kw_only=True):
         rule_id: the id under which it is stored.
         document: exactly as edited. It may be invalid.
         last_good: the newest version that was valid; it is the one that runs while `document` is not.
-        report: `{"valid": bool, "version": str, "faults": [{"path", "value", "reason"}], "checked_at": str}`.
+        report: `{"valid": bool, "version": str, "faults": [{"path", "value", "reason"}], "checked_at": str}`; of a rule
+            also `history`, and of a shadow `shadow`, see `tidings.shadows`.
     """
 
     rule_id: str
     document: dict[str, Any]
     last_good: dict[str, Any] | None = None
     report: dict[str, Any] | None = None
+
+
+DocumentKind = Literal["rule", "segment"]
+
+
+class VersionRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One valid document, as it once was: the history of a rule or segment is made of these, and only grows.
+
+    Attributes:
+        record_id: derived from `follows` and `document`, see `tidings.versions`: who writes it twice writes it once.
+        document_id: the id of the rule or segment.
+        version: what the document says it does, see `Rule.version`; documents that do the same have the same.
+        at: when it was put, or first seen; later than what it follows.
+        note: how it came: `push`, `rollback to 1a2b3c4d`, `edited in the store`, or what somebody said about it.
+        follows: the id of the record before it; empty for the first one.
+    """
+
+    record_id: str
+    document_id: str
+    kind: DocumentKind
+    version: str
+    document: dict[str, Any]
+    at: datetime
+    note: str = ""
+    follows: str = ""
 
 
 class Activity(msgspec.Struct, frozen=True, kw_only=True):
@@ -194,11 +220,16 @@ class Store(Protocol):
     def ledger(self, person: str | None = None, limit: int = 1000) -> list[LedgerEntry]:
         """The latest `limit` entries, newest `updated_at` first (ties: greater id first), of one person or of all."""
 
+    def ledger_of_rule(self, rule_id: str, since: datetime, limit: int) -> list[LedgerEntry]:
+        """The latest `limit` entries of a rule whose `updated_at` is not before `since`; order as `ledger`."""
+
     def rules(self) -> list[RuleRecord]:
         """Every rule, ordered by id. Cheap enough to call every few seconds."""
 
-    def put_rule(self, rule_id: str, document: dict[str, Any]) -> None:
+    def put_rule(self, rule_id: str, document: dict[str, Any], version: VersionRecord | None = None) -> None:
         """Create or replace the author's document; `last_good` and `report` stay.
+
+        With `version`, that record is kept in the same instant: nobody sees one of the two without the other.
 
         Raises:
             InvalidRuleError: the store cannot hold this document (see the adapter); the old one stays.
@@ -213,7 +244,7 @@ class Store(Protocol):
     def segments(self) -> list[RuleRecord]:
         """Every segment, as `rules`."""
 
-    def put_segment(self, segment_id: str, document: dict[str, Any]) -> None:
+    def put_segment(self, segment_id: str, document: dict[str, Any], version: VersionRecord | None = None) -> None:
         """As `put_rule`."""
 
     def report_segment(self, segment_id: str, report: dict[str, Any], last_good: dict[str, Any] | None) -> None:
@@ -221,6 +252,12 @@ class Store(Protocol):
 
     def delete_segment(self, segment_id: str) -> None:
         """As `delete_rule`."""
+
+    def keep_version(self, version: VersionRecord) -> None:
+        """Append; a record id that the document has already is left as it is. A document that is deleted keeps them."""
+
+    def versions(self, kind: DocumentKind, document_id: str, limit: int = 1000) -> list[VersionRecord]:
+        """The latest `limit` records of a rule or segment, newest `at` first (ties: greater id first)."""
 
     def append_activity(self, items: Sequence[Activity]) -> None:
         """Append; an activity id that the person has already is left as it is."""

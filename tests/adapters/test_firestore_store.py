@@ -18,6 +18,7 @@ from tidings.adapters.firestore_store import KEPT, FirestoreStore
 from tidings.errors import InvalidRuleError, StoreError
 from tidings.profiles import MAX_BYTES
 from tidings.store import Activity, Claim, ConsentRecord, ProfileUpdate, RuleRecord, Store
+from tidings.versions import follow
 
 LEASE = timedelta(seconds=60)
 
@@ -155,6 +156,7 @@ CALLS: dict[str, Callable[[Store], Any]] = {
     "finish": lambda store: store.finish("send-1", "sent", NOON),
     "ledger_entry": lambda store: store.ledger_entry("send-1"),
     "ledger": lambda store: store.ledger(),
+    "ledger_of_rule": lambda store: store.ledger_of_rule("cart-abandoned", NOON, 10),
     "rules": lambda store: store.rules(),
     "put_rule": lambda store: store.put_rule("cart", {}),
     "report_rule": lambda store: store.report_rule("cart", {}, None),
@@ -163,6 +165,8 @@ CALLS: dict[str, Callable[[Store], Any]] = {
     "put_segment": lambda store: store.put_segment("buyers", {}),
     "report_segment": lambda store: store.report_segment("buyers", {}, None),
     "delete_segment": lambda store: store.delete_segment("buyers"),
+    "keep_version": lambda store: store.keep_version(follow(None, "rule", "cart", "v1", {}, NOON, "push")),
+    "versions": lambda store: store.versions("rule", "cart"),
     "append_activity": lambda store: store.append_activity(
         [Activity(activity_id="a", person="u:1", at=NOON, kind="event", label="Cart Viewed")]
     ),

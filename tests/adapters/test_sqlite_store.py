@@ -1,15 +1,18 @@
 """What is SQLite's alone: files that cannot be opened, written or understood."""
 
 import sqlite3
+from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from tests.contracts.samples import NOON, together
-from tidings.adapters.sqlite_store import SCHEMA_VERSION, SqliteStore
+from tests.contracts.samples import NOON, a_decision, together
+from tidings.adapters.sqlite_store import _SCHEMAS, SCHEMA_VERSION, SqliteStore, _micros
 from tidings.errors import StoreError
 from tidings.settings import SettingsError
-from tidings.store import ProfileUpdate
+from tidings.store import LedgerEntry, ProfileUpdate
+from tidings.versions import follow
 
 
 def test_a_file_in_no_folder_is_a_store_error(tmp_path: Path) -> None:
@@ -62,17 +65,29 @@ def test_a_file_of_a_newer_schema_is_refused(tmp_path: Path) -> None:
         SqliteStore(str(path))
 
 
-def test_a_file_of_an_earlier_schema_is_brought_up_to_date_and_keeps_what_it_holds(tmp_path: Path) -> None:
-    """Version 1 had no segments."""
+@pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
+def test_a_file_of_an_earlier_schema_is_brought_up_to_date_and_keeps_what_it_holds(
+    tmp_path: Path, version: int
+) -> None:
+    """Version 1 had no segments, version 2 no versions, and nobody could ask for the sends of a rule."""
     path = tmp_path / "store.db"
-    older = SqliteStore(str(path))
-    older.put_rule("cart", {"id": "cart"})
-    older._db.execute("DROP TABLE segments")
-    older._db.execute("PRAGMA user_version = 1")
+    older = sqlite3.connect(path)
+    for schema in _SCHEMAS[:version]:
+        older.executescript(schema)
+    entry = LedgerEntry(send_id="send-1", status="sent", decision=a_decision(), updated_at=NOON, lease_until=NOON)
+    record = msgspec.json.encode(entry).decode()
+    older.execute("INSERT INTO ledger VALUES ('send-1', 'u:1', ?, ?)", (_micros(NOON), record))
+    older.execute("INSERT INTO rules (rule_id, document) VALUES ('cart', '{}')")
+    older.execute(f"PRAGMA user_version = {version}")
+    older.commit()
     older.close()
     store = SqliteStore(str(path))
-    store.put_segment("buyers", {"where": {}})
+    store.put_segment("buyers", {"where": {}}, follow(None, "segment", "buyers", "v1", {"where": {}}, NOON, "push"))
     assert [one.rule_id for one in (*store.rules(), *store.segments())] == ["cart", "buyers"]
+    assert [one.note for one in store.versions("segment", "buyers")] == ["push"]
+    assert store.ledger_of_rule("cart-abandoned", NOON, 10) == [entry]
+    store.claim(a_decision("send-2"), NOON, timedelta(minutes=1))
+    assert len(store.ledger_of_rule("cart-abandoned", NOON, 10)) == 2
     store.close()
 
 

@@ -322,3 +322,19 @@ def test_a_past_without_a_single_event_is_no_past(here, capsys):
     for pattern, said in (("none.jsonl", "there is no event"), ("nowhere*", "there is no such file")):
         assert main(["rules", "check", "--templates", "templates", "--events", pattern]) == 1
         assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("paths", [["rules"], ["rules/again.yaml"]])
+def test_a_shadow_of_a_rule_that_is_not_there_is_an_error(tmp_path, monkeypatch, capsys, paths):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rules").mkdir()
+    rule = (
+        "{status: %s, trigger: {performed: Signed Up}, kind: transactional, re_entry: once, send: {template: welcome}}"
+    )
+    (tmp_path / "rules" / "first.yaml").write_text(rule % "live")
+    again = tmp_path / "rules" / "again.yaml"
+    again.write_text(rule % "shadow, shadow_of: frist")
+    assert main(["rules", "check", *paths]) == 1
+    assert "did you mean first?" in capsys.readouterr().out
+    again.write_text(rule % "shadow, shadow_of: first")
+    assert main(["rules", "check", *paths]) == 0

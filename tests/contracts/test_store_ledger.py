@@ -270,3 +270,36 @@ def test_processes_share_one_sqlite_file(tmp_path: Path) -> None:
         answers = list(pool.map(claims_of_one_process, urls, [sends] * processes))
     counted = Counter(answer for of_one in answers for answer in of_one)
     assert counted == {Claim.GRANTED: sends, Claim.HELD: sends * (processes * 4 - 1)}
+
+
+class TestLedgerOfRule:
+    """What became of one rule's decisions."""
+
+    def test_the_latest_come_first_since_an_instant_and_no_more_than_asked_for(self, store: Store) -> None:
+        """The instant itself counts."""
+        for number in range(5):
+            store.claim(a_decision(f"send-{number}"), at(number), LEASE)
+        store.claim(replace(a_decision("other"), rule_id="welcome"), at(9), LEASE)
+        found = store.ledger_of_rule("cart-abandoned", at(1), 100)
+        assert [one.send_id for one in found] == ["send-4", "send-3", "send-2", "send-1"]
+        assert [one.send_id for one in store.ledger_of_rule("cart-abandoned", NOON, 2)] == ["send-4", "send-3"]
+        assert [one.send_id for one in store.ledger_of_rule("welcome", NOON, 2)] == ["other"]
+        assert store.ledger_of_rule("nobody", NOON, 2) == []
+
+    def test_an_entry_comes_as_it_is_now(self, store: Store) -> None:
+        """At the time of its last change."""
+        store.claim(a_decision(), at(0), LEASE)
+        store.finish("send-1", "shadow", at(5))
+        assert store.ledger_of_rule("cart-abandoned", at(5), 1) == [store.ledger_entry("send-1")]
+
+    def test_very_many_come_whole_and_each_once_though_all_are_of_one_instant(self, store: Store) -> None:
+        """Also across the pages in which a store may fetch them."""
+        names = [f"send-{number:04}" for number in range(2100)]
+        together([partial(self._claim_all, store, names[start::4]) for start in range(4)])
+        found = store.ledger_of_rule("cart-abandoned", NOON, 2050)
+        assert [one.send_id for one in found] == names[::-1][:2050]
+
+    @staticmethod
+    def _claim_all(store: Store, names: list[str]) -> None:
+        for name in names:
+            store.claim(a_decision(name), NOON, LEASE)

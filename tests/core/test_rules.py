@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.people import a_rule
 from tidings.errors import InvalidRuleError
+from tidings.rulebook import compile_rule
 from tidings.rules import json_schema, load
 
 RULES = Path(__file__).parents[2] / "rules"
@@ -164,3 +165,42 @@ def test_whatever_the_document_holds_it_is_accepted_or_refused_with_reasons(chan
         except InvalidRuleError as refused:
             assert refused.faults
             assert all(set(fault) == {"path", "value", "reason"} and fault["reason"] for fault in refused.faults)
+
+
+def test_a_shadow_says_of_which_rule_and_is_no_other_version_for_that():
+    alone = a_rule(id="again", trigger=PERFORMED, status="shadow")
+    shadow = load({**alone, "shadow_of": "first"}, rules={"first", "again"})
+    assert shadow.shadow_of == "first"
+    assert shadow.version == load(alone).version
+
+
+@pytest.mark.parametrize("status", ["live", "paused"])
+def test_what_is_live_is_no_shadow(status):
+    found = faults(a_rule(id="again", trigger=PERFORMED, status=status, shadow_of="first"))
+    assert "status shadow or draft" in found[""][0]
+
+
+def test_a_rule_is_no_shadow_of_itself():
+    assert "itself" in faults(a_rule(id="again", trigger=PERFORMED, status="draft", shadow_of="again"))[""][0]
+
+
+def test_the_shadow_of_an_unknown_rule_is_refused_with_the_nearest_name():
+    rule = a_rule(id="again", trigger=PERFORMED, status="shadow", shadow_of="cart-abandonned")
+    with pytest.raises(InvalidRuleError) as error:
+        load(rule, rules={"cart-abandoned", "welcome"})
+    assert error.value.faults == [
+        {
+            "path": "shadow_of",
+            "value": "cart-abandonned",
+            "reason": "there is no such rule; did you mean cart-abandoned? There are: cart-abandoned, welcome",
+        }
+    ]
+
+
+def test_a_shadow_holds_out_the_same_people_as_the_rule_that_it_is_compared_with():
+    first = compile_rule(load(a_rule(id="first", trigger=PERFORMED, holdout=50)))
+    shadow = a_rule(id="again", trigger=PERFORMED, holdout=50, status="shadow")
+    people = [f"u:{number}" for number in range(200)]
+    held_out = {name for name in people if first.holds_out(name)}
+    assert {name for name in people if compile_rule(load({**shadow, "shadow_of": "first"})).holds_out(name)} == held_out
+    assert {name for name in people if compile_rule(load(shadow)).holds_out(name)} != held_out

@@ -104,3 +104,15 @@ def test_many_workers_write_the_same_report_once(store):
     refresh(store, "10:00")
     refresh(store, "11:00")
     assert all(report["checked_at"].startswith("2025-03-03T10:00") for report in said_of(store).values())
+
+
+def test_an_edit_of_a_segment_is_kept(store):
+    refresh(store)
+    store.put_segment("buyers", {"where": {"performed": {"event": "Order", "times": 2}}})
+    refresh(store, "10:01")
+    store.put_segment("buyers", {"where": {"performed": {"event": "Order", "times": 0}}})
+    refresh(store, "10:02")
+    assert [one.note for one in store.versions("segment", "buyers")] == [
+        "edited in the store",
+        "first seen in the store",
+    ]

@@ -7,14 +7,17 @@ from typing import Any
 
 import pytest
 from google.cloud.firestore_v1.query import Query
+from google.cloud.firestore_v1.types import StructuredQuery
 
 from tests.sends import a_decision
 from tests.terraform.module import local, resources
 from tidings.adapters.firestore_access import Fields, Seen
 from tidings.adapters.firestore_store import FirestoreStore
 from tidings.store import Activity, ConsentRecord, ProfileUpdate
+from tidings.versions import follow
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+EQUAL = StructuredQuery.FieldFilter.Operator.EQUAL
 DIRECTIONS = {1: "ASCENDING", 2: "DESCENDING"}
 Index = tuple[str, tuple[tuple[str, str], ...]]
 
@@ -30,14 +33,21 @@ class Listener(FirestoreStore):
     def run(self, query: Any) -> Iterator[tuple[str, Fields]]:
         if isinstance(query, Query):
             asked = query._to_protobuf()
-            where = asked.where.field_filter
-            equal = ((where.field.field_path, "ASCENDING"),) if where.field.field_path else ()
-            ordered = tuple((one.field.field_path, DIRECTIONS[one.direction]) for one in asked.order_by)
+            filters = [one.field_filter for one in asked.where.composite_filter.filters] or [asked.where.field_filter]
+            equal = tuple((one.field.field_path, "ASCENDING") for one in filters if one.op == EQUAL)
+            ordered = tuple(
+                (one.field.field_path, DIRECTIONS[one.direction])
+                for one in asked.order_by
+                if one.field.field_path != "__name__"  # the last of every index, in the direction of the one before
+            )
             self.indexes.add((asked.from_[0].collection_id, equal + ordered))
         return iter(())
 
     def get(self, document: Any) -> Seen:
         return Seen(document)
+
+    def commit(self, batch: Any) -> None:
+        pass
 
     def get_all(self, documents: Iterable[Any], names_only: bool = False) -> Iterator[Seen]:
         return (Seen(document) for document in documents)
@@ -68,7 +78,12 @@ def listener() -> Iterator[Listener]:
         store.ledger("u:1")
         store.activity("u:1")
         store.append_activity([Activity(activity_id="1", person="u:1", at=NOW, kind="event", label="Signed Up")])
+        store.ledger_of_rule("cart-abandoned", NOW, 10)
         store.rules()
+        version = follow(None, "rule", "cart", "v1", {}, NOW, "push")
+        store.keep_version(version)
+        store.put_rule("cart", {}, version)
+        store.versions("rule", "cart")
         yield store
         store.close()
 
@@ -79,7 +94,7 @@ def test_every_query_of_the_store_has_its_index(listener: Listener):
         (index["collection"], tuple((field["field_path"], field["order"]) for field in index["fields"]))
         for index in resources("google_firestore_index").values()
     }
-    assert len(listener.indexes) == 3
+    assert len(listener.indexes) == 5
     for collection, fields in listener.indexes:
         if len(fields) > 1:
             assert (collection, fields) in composite
@@ -88,8 +103,11 @@ def test_every_query_of_the_store_has_its_index(listener: Listener):
 
 
 def test_no_index_is_kept_that_nobody_uses(listener: Listener):
-    composite = {index["collection"]: len(index["fields"]) for index in resources("google_firestore_index").values()}
-    assert composite == {collection: len(fields) for collection, fields in listener.indexes if len(fields) > 1}
+    composite = {
+        (index["collection"], tuple((field["field_path"], field["order"]) for field in index["fields"]))
+        for index in resources("google_firestore_index").values()
+    }
+    assert composite == {index for index in listener.indexes if len(index[1]) > 1}
     unused = {
         (collection, field)
         for collection, fields in local("single_field_indexes").items()

@@ -8,18 +8,20 @@
 | `suppressions/{address digest}` | reason, at |
 | `ledger/{send id}` | the entry, field by field, its decision as JSON text, `expires_at` |
 | `rules/{rule id}`, `segments/{segment id}` | the author's fields, and `_tidings: {report, last_good}` beside them |
+| `rules/{...}/versions/{record id}`, and of `segments` | one valid document as it was, field by field; for ever |
 
 Traits are JSON text because Firestore has no lists of lists, no integers over 64 bits and no empty names, and because
 an index entry for every trait of everybody costs more than the trait.
 
 Production needs:
-* one composite index: `ledger` by person ascending, updated_at descending;
+* two composite indexes: `ledger` by person ascending, updated_at descending, and by rule_id ascending, updated_at
+  descending;
 * time-to-live policies on `expires_at` of the collection groups `ledger` and `activity` (400 days after the last
   change). A send id that has expired could be claimed anew, so nothing older than that may be replayed for real;
-* of the single-field indexes only `activity.at` and `ledger.updated_at` (and `profiles.person`, for people at the
-  console). The other fields of `profiles`, `consent`, `activity` and `ledger` want an exemption: they are large, or
-  they rise with the clock. `ledger.updated_at` rises too, and so bounds the ledger to 500 writes a second, which is
-  about 160 mails.
+* of the single-field indexes only `activity.at`, `versions.at` and `ledger.updated_at` (and `profiles.person`, for
+  people at the console). The other fields of `profiles`, `consent`, `activity`, `versions` and `ledger` want an
+  exemption: they are large, or they rise with the clock. `ledger.updated_at` rises too, and so bounds the ledger to 500
+  writes a second, which is about 160 mails.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,30 +35,35 @@ from google.cloud import firestore
 from google.cloud.firestore_v1.base_query import FieldFilter
 
 from tidings import ledger, profiles
-from tidings.adapters.firestore_access import MAX_COMMIT_BYTES, Access, Document, Fields, Seen, patient
-from tidings.adapters.firestore_values import document_id, faults, instants, pack, person_id, plain, unpack
+from tidings.adapters import firestore_records as wire
+from tidings.adapters.firestore_access import MAX_COMMIT_BYTES, Access, Document, Seen, patient
+from tidings.adapters.firestore_records import KEPT
+from tidings.adapters.firestore_values import document_id, faults, instants, pack, person_id
 from tidings.decisions import Decision, Reason
-from tidings.decisions import decode as decode_decision
-from tidings.decisions import encode as encode_decision
 from tidings.errors import InvalidRuleError
 from tidings.store import (
     RESERVED,
     Activity,
     Claim,
     ConsentRecord,
+    DocumentKind,
     FinalStatus,
     LedgerEntry,
     Profile,
     ProfileUpdate,
     RuleRecord,
+    VersionRecord,
 )
 
-KEPT = timedelta(days=400)
 MAX_PEOPLE = 100
 """Profiles in one commit: few, because each is read before it is written, and one lost race runs them all again."""
 
+PAGE = 1000
+"""So many ledger entries come in one answer: a few megabytes."""
+
 _T = TypeVar("_T")
 _Collection = Literal["rules", "segments"]
+_COLLECTIONS: dict[DocumentKind, _Collection] = {"rule": "rules", "segment": "segments"}
 
 
 class _Change(Generic[_T]):
@@ -93,7 +100,7 @@ class FirestoreStore(Access):
     @patient
     def profile(self, person: str) -> Profile | None:
         """See `Store.profile`."""
-        return _profile(self.get(self._person(person)))
+        return wire.profile(self.get(self._person(person)))
 
     def update_profiles(self, updates: Sequence[ProfileUpdate]) -> None:
         """See `Store.update_profiles`."""
@@ -109,7 +116,7 @@ class FirestoreStore(Access):
         news = {self._person(profile.person).path: profile for profile in people}
         batch, size = self.client.batch(), 0
         for seen in self.get_all(self._person(profile.person) for profile in people):
-            before, after = _profile(seen), news[seen.document.path]
+            before, after = wire.profile(seen), news[seen.document.path]
             if before is not None:
                 after = profiles.join(before, after)
             if after == before:
@@ -187,19 +194,19 @@ class FirestoreStore(Access):
             if seen.fields is not None and seen.fields.get("changed_by") == change.name:
                 return change.answer[0]
         change.look = True
-        before = _entry(seen.fields)
+        before = wire.entry(seen.fields)
         after, answer = change.step(before)
         if after is not None and after is not before:
             change.answer = (answer,)
             batch = self.client.batch()
-            self.write(batch, seen, _ledger_fields(after) | {"changed_by": change.name})
+            self.write(batch, seen, wire.entry_fields(after) | {"changed_by": change.name})
             self.commit(batch)
         return answer
 
     @patient
     def ledger_entry(self, send_id: str) -> LedgerEntry | None:
         """See `Store.ledger_entry`."""
-        return _entry(self.get(self._send(send_id)).fields)
+        return wire.entry(self.get(self._send(send_id)).fields)
 
     @patient
     def ledger(self, person: str | None = None, limit: int = 1000) -> list[LedgerEntry]:
@@ -208,7 +215,32 @@ class FirestoreStore(Access):
         query = newest_first.limit(limit)
         if person is not None:
             query = query.where(filter=FieldFilter("person", "==", person))
-        return [entry for _, fields in self.run(query) if (entry := _entry(fields))]
+        return [entry for _, fields in self.run(query) if (entry := wire.entry(fields))]
+
+    def ledger_of_rule(self, rule_id: str, since: datetime, limit: int) -> list[LedgerEntry]:
+        """See `Store.ledger_of_rule`. It comes in pages, each of which has the whole timeout to itself."""
+        of_rule = (
+            self.client.collection("ledger")
+            .where(filter=FieldFilter("rule_id", "==", rule_id))
+            .where(filter=FieldFilter("updated_at", ">=", since))
+            .order_by("updated_at", direction=firestore.Query.DESCENDING)
+            .order_by("__name__", direction=firestore.Query.DESCENDING)
+        )
+        found: list[LedgerEntry] = []
+        query = of_rule
+        while len(found) < limit:
+            asked = min(PAGE, limit - len(found))
+            page = self._page(query.limit(asked))
+            found += page
+            if len(page) < asked:
+                break
+            last = {"updated_at": page[-1].updated_at, "__name__": self._send(page[-1].send_id)}
+            query = of_rule.start_after(last)
+        return found
+
+    @patient
+    def _page(self, query: Any) -> list[LedgerEntry]:
+        return [entry for _, fields in self.run(query) if (entry := wire.entry(fields))]
 
     # --- rules and segments
 
@@ -216,14 +248,14 @@ class FirestoreStore(Access):
         """See `Store.rules`. Costs one document read for each rule."""
         return self._documents("rules")
 
-    def put_rule(self, rule_id: str, document: dict[str, Any]) -> None:
+    def put_rule(self, rule_id: str, document: dict[str, Any], version: VersionRecord | None = None) -> None:
         """See `Store.put_rule`.
 
         Raises:
             InvalidRuleError: Firestore cannot hold lists directly inside lists, integers over 64 bits, names that are
                 empty or like `__this__`, more than 20 levels, or more than 900 kB.
         """
-        self._put_document("rules", rule_id, document)
+        self._put_document("rules", rule_id, document, version)
 
     def report_rule(self, rule_id: str, report: dict[str, Any], last_good: dict[str, Any] | None) -> None:
         """See `Store.report_rule`."""
@@ -237,9 +269,9 @@ class FirestoreStore(Access):
         """See `Store.segments`. Costs one document read for each segment."""
         return self._documents("segments")
 
-    def put_segment(self, segment_id: str, document: dict[str, Any]) -> None:
+    def put_segment(self, segment_id: str, document: dict[str, Any], version: VersionRecord | None = None) -> None:
         """See `Store.put_segment`. Refuses what `put_rule` refuses."""
-        self._put_document("segments", segment_id, document)
+        self._put_document("segments", segment_id, document, version)
 
     def report_segment(self, segment_id: str, report: dict[str, Any], last_good: dict[str, Any] | None) -> None:
         """See `Store.report_segment`."""
@@ -251,23 +283,27 @@ class FirestoreStore(Access):
 
     @patient
     def _documents(self, collection: _Collection) -> list[RuleRecord]:
-        found = [_rule(name, fields) for name, fields in self.run(self.client.collection(collection))]
+        found = [wire.rule(name, fields) for name, fields in self.run(self.client.collection(collection))]
         return sorted(found, key=lambda one: one.rule_id)
 
     @patient
-    def _put_document(self, collection: _Collection, key: str, document: dict[str, Any]) -> None:
+    def _put_document(
+        self, collection: _Collection, key: str, document: dict[str, Any], version: VersionRecord | None
+    ) -> None:
         fields = msgspec.to_builtins({name: value for name, value in document.items() if name != RESERVED})
         if refused := faults(fields):
             raise InvalidRuleError(key, refused, collection.removesuffix("s"))
         seen = self.get(self._document(collection, key))
+        batch = self.client.batch()
+        if version is not None and (kept := self.get(self._version(version))).fields is None:
+            self.write(batch, kept, wire.version_fields(version))
         if seen.fields is not None:
             fields |= dict.fromkeys(seen.fields.keys() - fields.keys() - {RESERVED}, firestore.DELETE_FIELD)
         elif seen.document.id != key:
             fields[RESERVED] = {"rule_id": key}
         if fields or seen.fields is None:
-            batch = self.client.batch()
             self.write(batch, seen, fields)
-            self.commit(batch)
+        self.commit(batch)
 
     @patient
     def _report_document(
@@ -282,6 +318,16 @@ class FirestoreStore(Access):
     @patient
     def _delete_document(self, collection: _Collection, key: str) -> None:
         self._document(collection, key).delete(retry=None, timeout=self.timeout)
+
+    def keep_version(self, version: VersionRecord) -> None:
+        """See `Store.keep_version`."""
+        self.append([(self._version(version), wire.version_fields(version))])
+
+    @patient
+    def versions(self, kind: DocumentKind, document_id: str, limit: int = 1000) -> list[VersionRecord]:
+        """See `Store.versions`."""
+        query = self._versions(kind, document_id).order_by("at", direction=firestore.Query.DESCENDING).limit(limit)
+        return [wire.version(fields) for _, fields in self.run(query)]
 
     # --- activity
 
@@ -316,34 +362,8 @@ class FirestoreStore(Access):
     def _document(self, collection: _Collection, key: str) -> Document:
         return self.client.collection(collection).document(document_id(key))
 
+    def _version(self, version: VersionRecord) -> Any:
+        return self._versions(version.kind, version.document_id).document(document_id(version.record_id))
 
-def _profile(seen: Seen) -> Profile | None:
-    return None if seen.fields is None else profiles.decode(seen.fields["record"])
-
-
-def _ledger_fields(entry: LedgerEntry) -> Fields:
-    return msgspec.structs.asdict(entry) | {
-        "person": entry.decision.person,
-        "rule_id": entry.decision.rule_id,
-        "decision": encode_decision(entry.decision).decode(),
-        "expires_at": entry.updated_at + KEPT,
-    }
-
-
-def _entry(fields: Fields | None) -> LedgerEntry | None:
-    if fields is None:
-        return None
-    decision = decode_decision(fields["decision"].encode())
-    return msgspec.convert(instants(fields) | {"decision": decision}, LedgerEntry)
-
-
-def _rule(name: str, fields: Fields) -> RuleRecord:
-    ours = fields.pop(RESERVED, None)
-    ours = ours if isinstance(ours, dict) else {}  # an author can break this field too
-    written = ours.get("rule_id")
-    return RuleRecord(
-        rule_id=written if isinstance(written, str) and document_id(written) == name else name,
-        document=plain(fields),
-        last_good=unpack(ours.get("last_good")),
-        report=unpack(ours.get("report")),
-    )
+    def _versions(self, kind: DocumentKind, key: str) -> Any:
+        return self._document(_COLLECTIONS[kind], key).collection("versions")

@@ -24,11 +24,13 @@ from tidings.store import (
     Activity,
     Claim,
     ConsentRecord,
+    DocumentKind,
     FinalStatus,
     LedgerEntry,
     Profile,
     ProfileUpdate,
     RuleRecord,
+    VersionRecord,
 )
 
 _SCHEMAS = (
@@ -47,6 +49,13 @@ CREATE INDEX activity_by_time ON activity (person, at, activity_id);
 """,
     """
 CREATE TABLE segments (rule_id TEXT PRIMARY KEY, document TEXT NOT NULL, last_good TEXT, report TEXT) WITHOUT ROWID;
+""",
+    """
+CREATE TABLE versions (kind TEXT, document_id TEXT, record_id TEXT, at INTEGER, record TEXT NOT NULL,
+    PRIMARY KEY (kind, document_id, record_id)) WITHOUT ROWID;
+CREATE INDEX versions_by_time ON versions (kind, document_id, at, record_id);
+ALTER TABLE ledger ADD COLUMN rule_id TEXT GENERATED ALWAYS AS (json_extract(record, '$.decision.ruleId')) VIRTUAL;
+CREATE INDEX ledger_by_rule ON ledger (rule_id, updated_at, send_id);
 """,
 )
 """What each version has added. Records are JSON; what is searched or sorted by stands beside them. Instants are
@@ -220,15 +229,21 @@ class SqliteStore:
             rows = self._rows(query, person, limit)
         return [_entry(record) for (record,) in rows]
 
+    def ledger_of_rule(self, rule_id: str, since: datetime, limit: int) -> list[LedgerEntry]:
+        """See `Store.ledger_of_rule`."""
+        query = "SELECT record FROM ledger WHERE rule_id = ? AND updated_at >= ?"
+        rows = self._rows(f"{query} ORDER BY updated_at DESC, send_id DESC LIMIT ?", rule_id, _micros(since), limit)
+        return [_entry(record) for (record,) in rows]
+
     # --- rules and segments
 
     def rules(self) -> list[RuleRecord]:
         """See `Store.rules`."""
         return self._documents("rules")
 
-    def put_rule(self, rule_id: str, document: dict[str, Any]) -> None:
+    def put_rule(self, rule_id: str, document: dict[str, Any], version: VersionRecord | None = None) -> None:
         """See `Store.put_rule`."""
-        self._put_document("rules", rule_id, document)
+        self._put_document("rules", rule_id, document, version)
 
     def report_rule(self, rule_id: str, report: dict[str, Any], last_good: dict[str, Any] | None) -> None:
         """See `Store.report_rule`."""
@@ -242,9 +257,9 @@ class SqliteStore:
         """See `Store.segments`."""
         return self._documents("segments")
 
-    def put_segment(self, segment_id: str, document: dict[str, Any]) -> None:
+    def put_segment(self, segment_id: str, document: dict[str, Any], version: VersionRecord | None = None) -> None:
         """See `Store.put_segment`."""
-        self._put_document("segments", segment_id, document)
+        self._put_document("segments", segment_id, document, version)
 
     def report_segment(self, segment_id: str, report: dict[str, Any], last_good: dict[str, Any] | None) -> None:
         """See `Store.report_segment`."""
@@ -267,11 +282,13 @@ class SqliteStore:
             for name, document, last_good, report in rows
         ]
 
-    def _put_document(self, table: _Table, name: str, document: dict[str, Any]) -> None:
+    def _put_document(self, table: _Table, name: str, document: dict[str, Any], version: VersionRecord | None) -> None:
         text = _json({field: value for field, value in document.items() if field != RESERVED})
         new = f"INSERT INTO {table} (rule_id, document) VALUES (?, ?)"  # noqa: S608
         with self._writing() as db:
             db.execute(f"{new} ON CONFLICT (rule_id) DO UPDATE SET document = excluded.document", (name, text))
+            if version is not None:
+                _keep(db, version)
 
     def _report_document(
         self, table: _Table, name: str, report: dict[str, Any], last_good: dict[str, Any] | None
@@ -283,6 +300,19 @@ class SqliteStore:
     def _delete_document(self, table: _Table, name: str) -> None:
         with self._writing() as db:
             db.execute(f"DELETE FROM {table} WHERE rule_id = ?", (name,))  # noqa: S608
+
+    def keep_version(self, version: VersionRecord) -> None:
+        """See `Store.keep_version`."""
+        with self._writing() as db:
+            _keep(db, version)
+
+    def versions(self, kind: DocumentKind, document_id: str, limit: int = 1000) -> list[VersionRecord]:
+        """See `Store.versions`."""
+        query = (
+            "SELECT record FROM versions WHERE kind = ? AND document_id = ? ORDER BY at DESC, record_id DESC LIMIT ?"
+        )
+        rows = self._rows(query, kind, document_id, limit)
+        return [msgspec.json.decode(record, type=VersionRecord) for (record,) in rows]
 
     # --- activity
 
@@ -311,6 +341,11 @@ def _as_store_error() -> Iterator[None]:
         if error.sqlite_errorcode & 0xFF not in _LATER:  # the low byte is the primary code
             raise
         raise StoreError(f"SQLite: {error.sqlite_errorname}") from error
+
+
+def _keep(db: sqlite3.Connection, version: VersionRecord) -> None:
+    row = (version.kind, version.document_id, version.record_id, _micros(version.at), _json(version))
+    db.execute("INSERT OR IGNORE INTO versions VALUES (?, ?, ?, ?, ?)", row)
 
 
 def _entry(record: str) -> LedgerEntry:

@@ -136,11 +136,12 @@ def read(sources: Iterable[Source], catalogue: Catalogue) -> Checked:
     rules = [one for one in parsed if not _is_segment(*one) and not one[0].is_context]
     _read_segments(checked, groups)
     there = {source.name for source, _ in groups}  # one that is refused exists nevertheless
+    ids = {source.name for source, document in parsed if not _is_segment(source, document)}
     templates = {*catalogue.messages, *catalogue.broken}
     for source, document in rules:
         try:
             checked.rules[source.label] = read_rule(
-                document, source.name, [*catalogue.messages, *catalogue.broken], there
+                document, source.name, [*catalogue.messages, *catalogue.broken], there, ids
             )
         except InvalidRuleError as error:
             _refuse(checked, source, error)

@@ -74,9 +74,17 @@ def answer(options: argparse.Namespace) -> Report:
     Raises:
         TidingsError: see its message.
     """
-    times = arguments.Times(options)
     rules = arguments.rules(options, arguments.now())
-    rule = find_rule(options.rule, rules, options.templates)
+    return ask(find_rule(options.rule, rules, options.templates), rules, options)
+
+
+def ask(rule: Rule, rules: RuleSet, options: argparse.Namespace) -> Report:
+    """The report on this rule, beside these.
+
+    Raises:
+        TidingsError: see its message.
+    """
+    times = arguments.Times(options)
     question = Question(
         rule=rule,
         rules=rules,

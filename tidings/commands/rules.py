@@ -6,6 +6,12 @@ from importlib import import_module
 SUBCOMMANDS: dict[str, str] = {
     "test": "play the stories beside the rules",
     "check": "look for faults in files, and for what is valid and yet wrong",
+    "list": "what is in the store, and what the running system says of it",
+    "push": "files -> store, with the difference, and a backtest if there are events",
+    "pull": "store -> files",
+    "diff": "compare files and store",
+    "history": "every version that there has been",
+    "rollback": "put an earlier version back",
 }
 """Every subcommand, and what it is for: a module `tidings.commands.rules_<name>` with `parser()` and `run(options)`.
 

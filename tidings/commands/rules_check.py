@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _sources(paths: Sequence[Path]) -> tuple[list[Source], list[Finding]]:
-    """The files, those of `segments` beside them, and what cannot be read."""
+    """The files, those beside them that they may name, and what cannot be read."""
     sources: dict[Path, Source] = {}
     unreadable: list[Finding] = []
     context: set[Path] = set()
@@ -91,7 +91,7 @@ def _sources(paths: Sequence[Path]) -> tuple[list[Source], list[Finding]]:
             unreadable.append(Finding(str(file), None, "warning", "", None, f"is not read; call it {file.stem}.yaml"))
         context.update({path, path / "segments"} if path.is_dir() else {path.parent, path.parent / "segments"})
     for folder in sorted(context):
-        if folder.name == "segments" and folder.is_dir():
+        if folder.is_dir():
             for file in sorted(folder.glob("*.yaml")):
                 take(file, is_context=file not in sources)
     return list(sources.values()), unreadable

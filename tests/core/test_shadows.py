@@ -1,0 +1,143 @@
+"""A shadow and its live rule, compared by what the ledger says that both have decided."""
+
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from tests.people import a_rule, at
+from tests.sends import a_decision
+from tidings.adapters.sqlite_store import SqliteStore
+from tidings.rule_source import RuleSource
+from tidings.rules import load
+from tidings.shadows import compare_in, due, latest, write
+
+LIVE = a_rule(id="cart", trigger={"performed": {"event": "A"}})
+SHADOW = {**LIVE, "id": "cart-again", "status": "shadow", "shadow_of": "cart"}
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = SqliteStore(f"{tmp_path}/store.db")
+    store.put_rule("cart", LIVE)
+    store.put_rule("cart-again", SHADOW)
+    yield store
+    store.close()
+
+
+def decide(store, rule_id, person, clock, written=None, **fields):
+    """An entry of the ledger: fell due at this time, and was written then, or later."""
+    outcome = "send" if rule_id == "cart" else "shadow"
+    names = {"rule_id": rule_id, "send_id": f"{rule_id} {person} {clock}", "due_at": at(clock), "decided_at": at(clock)}
+    decision = a_decision(person, **{"outcome": outcome, **names, **fields})
+    store.claim(decision, at(written or clock), timedelta(minutes=1))
+
+
+def counts(found):
+    told = found.report()
+    return {name: told[name] for name in ("same", "moved", "changed", "added", "removed") if told[name]}
+
+
+def test_every_decision_is_the_same_moved_changed_added_or_removed(store):
+    for rule in ("cart", "cart-again"):
+        decide(store, rule, "u:same", "10:00", evidence=("m1",))
+    decide(store, "cart", "u:moved", "10:15", evidence=("m2",))
+    decide(store, "cart-again", "u:moved", "10:30", evidence=("m2",))
+    decide(store, "cart", "u:changed", "11:00")
+    decide(store, "cart-again", "u:changed", "11:00", outcome="suppressed", reason="frequency_capped")
+    decide(store, "cart", "u:removed", "12:00")
+    decide(store, "cart-again", "u:added", "12:00")
+    found = compare_in(store, "cart-again", "cart", at("09:00"), at("13:00"))
+    assert counts(found) == {"same": 1, "moved": 1, "changed": 1, "added": 1, "removed": 1}
+    [moved] = found.difference.of("moved")
+    assert moved.moved == timedelta(minutes=15)
+
+
+def test_to_send_and_to_send_in_the_shadow_is_the_same(store):
+    for rule in ("cart", "cart-again"):
+        decide(store, rule, "u:ann", "10:00")
+    assert counts(compare_in(store, "cart-again", "cart", at("09:00"), at("11:00"))) == {"same": 1}
+
+
+def test_what_became_of_a_mail_does_not_count(store):
+    """The shadow's never meets consent, or a mail server."""
+    for rule in ("cart", "cart-again"):
+        decide(store, rule, "u:ann", "10:00")
+    store.finish("cart u:ann 10:00", "suppressed", at("12:00"), "no_consent")
+    assert counts(compare_in(store, "cart-again", "cart", at("09:00"), at("11:00"))) == {"same": 1}
+
+
+def test_what_fell_due_outside_does_not_count(store):
+    for clock in ("08:59", "13:01"):
+        decide(store, "cart", "u:ann", clock)
+    assert counts(compare_in(store, "cart-again", "cart", at("09:00"), at("13:00"))) == {}
+
+
+def test_what_moves_across_the_edge_is_moved_and_not_added(store):
+    decide(store, "cart", "u:ann", "08:50", evidence=("m1",))
+    decide(store, "cart-again", "u:ann", "09:05", evidence=("m1",))
+    assert counts(compare_in(store, "cart-again", "cart", at("09:00"), at("13:00"))) == {"moved": 1}
+
+
+def test_when_there_is_more_than_is_looked_at_it_says_so_and_claims_nothing_about_the_rest(store):
+    """The shadow has decided less, so more of its past is seen; without the same past of the other it means nothing."""
+    for minute in range(10):
+        decide(store, "cart", f"u:{minute}", f"10:0{minute}")
+        if minute % 2 == 0:
+            decide(store, "cart-again", f"u:{minute}", f"10:0{minute}")
+    found = compare_in(store, "cart-again", "cart", at("09:00"), at("11:00"), at_most=6)
+    assert counts(found) == {"same": 3, "removed": 3}
+    assert found.since == at("10:04")
+    assert found.report()["at_most"] == 10_000
+    whole = compare_in(store, "cart-again", "cart", at("09:00"), at("11:00"), at_most=11)
+    assert counts(whole) == {"same": 5, "removed": 5}
+    assert whole.report()["at_most"] is None
+
+
+def test_a_comparison_lands_on_the_document_and_is_due_again_after_an_hour(store):
+    RuleSource(store).refresh(at("09:00"))
+    decide(store, "cart", "u:ann", "09:30")
+    rules = [load(LIVE), load(SHADOW)]
+    [rule] = due(rules, store.rules(), at("10:00"))
+    before = store.rules()[1]
+    write(store, latest(store, rule, at("10:00")))
+    after = store.rules()[1]
+    assert after.report == {
+        **before.report,
+        "shadow": {
+            "compared_with": "cart",
+            "since": at("10:00").replace(day=2).isoformat(),
+            "until": at("10:00").isoformat(),
+            "same": 0,
+            "moved": 0,
+            "changed": 0,
+            "added": 0,
+            "removed": 1,
+            "at_most": None,
+        },
+    }
+    assert (after.document, after.last_good) == (before.document, before.last_good)
+    assert due(rules, store.rules(), at("10:59")) == []
+    assert due(rules, store.rules(), at("11:00")) == [rule]
+
+
+@pytest.mark.parametrize(
+    "said", ["much", {"compared_with": "other", "until": "2025-03-03T10:00:00Z"}, {"until": 3}, None]
+)
+def test_a_report_that_is_about_another_rule_or_spoilt_makes_it_due(store, said):
+    RuleSource(store).refresh(at("09:00"))
+    [_, record] = store.rules()
+    store.report_rule("cart-again", {**record.report, "shadow": said}, record.last_good)
+    assert [one.id for one in due([load(SHADOW)], store.rules(), at("10:01"))] == ["cart-again"]
+
+
+def test_what_is_no_shadow_or_not_reported_on_yet_is_not_due(store):
+    assert due([load(SHADOW)], store.rules(), at("10:00")) == []
+    RuleSource(store).refresh(at("09:00"))
+    draft = {**SHADOW, "status": "draft"}
+    assert due([load(LIVE), load(draft)], store.rules(), at("10:00")) == []
+
+
+def test_a_report_can_be_kept_as_json(store):
+    found = compare_in(store, "cart-again", "cart", at("09:00"), at("11:00"))
+    assert msgspec.json.decode(msgspec.json.encode(found.report())) == found.report()
