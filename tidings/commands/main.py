@@ -12,6 +12,7 @@ from tidings.settings import SettingsError
 COMMANDS = {
     "replay": "play past events through the rules, and write what they would have decided",
     "backtest": "ask of a rule that is not live: who would have got it, and would they have bought anyway?",
+    "explain": "why did this person get this mail, or why not? And would the archive say the same?",
     "rules": "check, test, push, pull, compare and roll back rules",
 }
 """Every command, and what it is for; each is a module of this package with `parser()` and `run(options)`."""
