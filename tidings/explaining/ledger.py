@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from tidings.errors import TidingsError
 from tidings.explaining import feed as feeds
@@ -13,6 +13,9 @@ SHORTEST = 8
 """A part of a send id must have so many characters to be looked for."""
 
 MOST_ENTRIES = 1000
+
+NEAR = timedelta(days=1)
+"""People remember the day of a mail, and not its minute."""
 
 
 class NotFoundError(TidingsError):
@@ -72,6 +75,18 @@ def check_rule(rule_id: str, rules: RuleSet, entries: Iterable[LedgerEntry]) -> 
         raise NotFoundError(f"{rule_id}: there is no such rule{hint}")
 
 
-def nearest(entries: Sequence[LedgerEntry], at: datetime) -> LedgerEntry | None:
-    """The one that was decided nearest to an instant; of two the later one."""
+def nearest(entries: Sequence[LedgerEntry], at: datetime | None) -> LedgerEntry | None:
+    """The one that was decided nearest to an instant, or the latest one where nobody names any.
+
+    Args:
+        entries: latest decision first.
+        at: the instant.
+    """
+    if at is None:
+        return entries[0] if entries else None
     return min(entries, key=lambda one: abs(one.decision.decided_at - at), default=None)
+
+
+def is_near(entry: LedgerEntry, at: datetime | None) -> bool:
+    """Whether it may be what somebody means who names this instant."""
+    return at is None or abs(entry.decision.decided_at - at) <= NEAR

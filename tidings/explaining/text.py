@@ -3,7 +3,11 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime, tzinfo
 
+import msgspec
+
 from tidings.explaining.explanation import Explanation, GateTold, RuleTold, Timer
+from tidings.explaining.trace import Line, Trace
+from tidings.explaining.verify import MAY_DIFFER, Verification
 
 _STATUS = {
     "sent": "sent",
@@ -130,3 +134,55 @@ def _clock(at: datetime, zone: tzinfo) -> str:
     local = at.astimezone(zone)
     millis = f".{local.microsecond // 1000:03d}" if local.microsecond else ""
     return f"{local:%Y-%m-%d %H:%M:%S}{millis} {local.tzname()}"
+
+
+def verification(result: Verification) -> str:
+    """What came of deciding it once more."""
+    events = f"{result.events:,} event{'s' if result.events != 1 else ''} of theirs in the archive"
+    if result.verified:
+        return f"VERIFIED: decided again from {events}, with the same explanation, byte for byte\n"
+    if result.again is None:
+        return f"NOT VERIFIED: decided again from {events}, this mail is not decided at all\n"
+    rows = [
+        f"  {one.field}\n    the ledger   {_value(one.ledger)}\n    the archive  {_value(one.archive)}\n"
+        for one in result.differences
+    ]
+    return f"NOT VERIFIED: decided again from {events}, it comes out otherwise\n{''.join(rows)}{MAY_DIFFER}\n"
+
+
+def trace(told: Trace, zone: tzinfo) -> str:
+    """What every event meant to a rule; those that meant nothing are counted."""
+    return "\n".join(_trace(told, zone)) + "\n"
+
+
+def _trace(told: Trace, zone: tzinfo) -> Iterator[str]:
+    yield f"{told.rule_id}, version {told.version}, and what {told.person} did"
+    silent = 0
+    for line in told.lines:
+        if not line.said:
+            silent += 1
+            continue
+        yield from _silent(silent)
+        silent = 0
+        yield from _line(line, told.person, zone)
+    yield from _silent(silent)
+    yield f"verdict: {told.verdict}"
+
+
+def _silent(count: int) -> Iterator[str]:
+    if count:
+        yield f"  {'':<{_WIDTH}} {count:,} event{'s' if count > 1 else ''} that meant nothing to it"
+
+
+def _line(line: Line, person: str, zone: tzinfo) -> Iterator[str]:
+    whose = f" [{line.of}]" if line.of != person else ""
+    late = line.received_at is not None and (line.received_at - line.at).total_seconds() >= 1
+    received = f" (received {_clock(line.received_at, zone)})" if late and line.received_at else ""
+    first = f"  {_clock(line.at, zone):<{_WIDTH}} {line.name or 'time passed'}{whose}{received}"
+    for one in line.said:
+        yield f"{first}: {f'{one.key}: ' if one.key else ''}{one.text}"
+        first = " " * len(first)
+
+
+def _value(value: object) -> str:
+    return value if isinstance(value, str) and value else msgspec.json.encode(value).decode()
