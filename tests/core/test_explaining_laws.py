@@ -1,15 +1,13 @@
 """Whatever rules there are and whatever people do: what the ledger explains, the archive explains in the same bytes."""
 
 from collections import Counter
-from datetime import timedelta
 
 import msgspec
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from pipeline.write import activity_of_decision, activity_of_event
 from tests.drawn import UNTIL, histories, lines_of, rule_books
-from tidings import identity
+from tests.lived import live
 from tidings.adapters.sqlite_store import SqliteStore
 from tidings.engine import Engine
 from tidings.events import millis
@@ -23,7 +21,6 @@ from tidings.history.gather import Window
 from tidings.replay import replay
 from tidings.rule_set import RuleSet
 from tidings.rules import load
-from tidings.state import PersonState
 
 LAW = settings(max_examples=200, deadline=None, suppress_health_check=[*HealthCheck])
 ALL = Window()
@@ -47,36 +44,9 @@ def rules_of(documents):
 
 
 def lived(rules, events):
-    """A store in which everything has happened, event by event, as the running system writes it."""
-    store, engine, people = SqliteStore(":memory:"), Engine(rules.book()), {}
-
-    def wake(until):
-        for state in people.values():
-            while state.wake_at <= until:
-                end(engine.wake(state, state.wake_at).decisions)
-
-    def end(decisions):
-        for one in decisions:
-            store.append_activity([activity_of_decision(one)])
-            store.claim(one, one.decided_at, timedelta(minutes=1))
-            ending = (one.outcome, one.reason, "")
-            if one.outcome == "send":
-                ending = ENDINGS[int(one.send_id[0], 16) % len(ENDINGS)]
-            if ending is not None:
-                status, reason, detail = ending
-                store.finish(one.send_id, status, one.decided_at + timedelta(seconds=3), reason, detail)
-
-    for event in events:
-        wake(millis(event.received_at))
-        arriving = [event]
-        for one in arriving:
-            for key in identity.addressees(one):
-                store.append_activity([*activity_of_event((key, one))])
-                state = people.setdefault(key, PersonState(key))
-                outcome, onward = identity.take(engine, state, one, millis(event.received_at))
-                end(outcome.decisions)
-                arriving += onward
-    wake(millis(UNTIL))
+    """A store in which these events have happened."""
+    store = SqliteStore(":memory:")
+    live(store, Engine(rules.book()), events, millis(UNTIL), lambda one: ENDINGS[int(one.send_id[0], 16) % 4])
     return store
 
 

@@ -17,7 +17,7 @@ from tidings.explaining.archive import Archived, history_of, of_person
 from tidings.explaining.explain import explain
 from tidings.explaining.explanation import Explanation
 from tidings.explaining.trace import trace
-from tidings.explaining.verify import MAY_DIFFER, end_of, rules_then, verify
+from tidings.explaining.verify import end_of, verify
 from tidings.history.gather import Window
 from tidings.rule_set import RuleSet
 from tidings.rule_source import RuleSource
@@ -100,19 +100,13 @@ class _Asked:
         if not self._options.verify:
             self._tell(told := self._explained(store, entry, rules), text.page(told, self._zone))
             return Exit.GOOD
-        decision = entry.decision
-        found = self._archive(decision.person)
-        until = end_of(found.newest, self._window.until, decision)
-        scale = self._options.time_scale
-        known = feed.of_store(store, decision.person)
-        result = verify(entry, known, rules, found.heard, until, scale)
-        page = f"{text.page(result.told, self._zone)}\n{text.verification(result)}"
-        if result.again is None:
-            history = history_of(decision.person, found.heard)
-            then = rules_then(decision, rules)
-            traced = trace(then, decision.rule_id, decision.person, history, until, decision.decided_at, scale)
-            page += f"\n{text.trace(traced, self._zone)}{MAY_DIFFER}\n"
-        self._tell(result, page)
+        person = entry.decision.person
+        found = self._archive(person)
+        until = end_of(found.newest, self._window.until, entry.decision)
+        known = feed.of_store(store, person)
+        result = verify(entry, known, rules, found.heard, until, self._options.time_scale)
+        traced = f"\n{text.trace(result.trace, self._zone)}" if result.trace else ""
+        self._tell(result, f"{text.page(result.told, self._zone)}\n{text.verification(result)}{traced}")
         return Exit.GOOD if result.verified else Exit.REFUSED
 
     def person(self, store: Store, rules: RuleSet) -> int:
@@ -135,11 +129,9 @@ class _Asked:
                 print(_FAR_AWAY.format(person=person, at=options.at), file=sys.stderr)
             return self.one(store, near, rules)
         told = [self._explained(store, one, rules) for one in entries]
-        on_their_way = "".join(
-            f"{one.label}: decided, and the mailer has not come to it yet  [{one.detail.get('send_id')}]\n"
-            for one in waiting
-        )
-        self._tell(told, on_their_way + text.summaries(told, self._zone))
+        for one in waiting:
+            print(f"{one.label}: decided, and not in the ledger yet  [{one.detail.get('send_id')}]", file=sys.stderr)
+        self._tell(told, text.summaries(told, self._zone))
         if entries or waiting:
             return Exit.GOOD
         print(_nothing(person, options.rule, lines), file=sys.stderr)

@@ -20,6 +20,9 @@ _CLOCKS = frozenset({"not_performed", "session_ended", "inactive"})
 """The kinds that wait for something not to happen: a tracker wants to be asked a millisecond after their deadline."""
 
 
+_OUTCOMES = {"send": "a mail is to go out", "shadow": "a rehearsal", "suppressed": "suppressed"}
+
+
 class Said(msgspec.Struct, frozen=True):
     """One thing that a step meant: a word for it, the same in words, and the entry key that it is about."""
 
@@ -115,7 +118,7 @@ class Watcher:
         for one in outcome.decisions:
             if one.rule_id == self._id:
                 which = f" (mail {one.step + 1})" if one.step else ""
-                yield Said("fired", f"fired{which}: {one.reason or one.outcome}", one.entry_key)
+                yield Said("fired", f"fired{which}: {one.reason or _OUTCOMES[one.outcome]}", one.entry_key)
         for one in outcome.outside:
             if one.rule_id == self._id:
                 yield Said("outside", "fired, but outside the audience", one.entry_key)
@@ -164,7 +167,8 @@ class Watcher:
 
 def _of_runs(before: Mapping[Any, Run], after: Mapping[Any, Run], decided: set[str]) -> Iterator[Said]:
     for (key, _), now in ((name, run) for name, run in after.items() if name not in before):
-        yield Said("run", f"the trigger fired: {_next(now)}", key)
+        begins = "the run goes on" if key in decided else "the trigger fired"
+        yield Said("run", f"{begins}: {_next(now)}", key)
     for name, was in before.items():
         now_, key = after.get(name), name[0]
         if now_ is None:

@@ -142,7 +142,7 @@ def verification(result: Verification) -> str:
     if result.verified:
         return f"VERIFIED: decided again from {events}, with the same explanation, byte for byte\n"
     if result.again is None:
-        return f"NOT VERIFIED: decided again from {events}, this mail is not decided at all\n"
+        return f"NOT VERIFIED: decided again from {events}, this mail is not decided at all\n{MAY_DIFFER}\n"
     rows = [
         f"  {one.field}\n    the ledger   {_value(one.ledger)}\n    the archive  {_value(one.archive)}\n"
         for one in result.differences
@@ -179,9 +179,9 @@ def _line(line: Line, person: str, zone: tzinfo) -> Iterator[str]:
     late = line.received_at is not None and (line.received_at - line.at).total_seconds() >= 1
     received = f" (received {_clock(line.received_at, zone)})" if late and line.received_at else ""
     first = f"  {_clock(line.at, zone):<{_WIDTH}} {line.name or 'time passed'}{whose}{received}"
-    for one in line.said:
-        yield f"{first}: {f'{one.key}: ' if one.key else ''}{one.text}"
-        first = " " * len(first)
+    for number, one in enumerate(line.said):
+        begin = f"{first}: " if number == 0 else " " * (len(first) + 2)
+        yield f"{begin}{one.text}{f' [{one.key}]' if one.key else ''}"
 
 
 def _value(value: object) -> str:

@@ -66,12 +66,11 @@ def scheduled(decision: Decision, rule: Rule | None, scale: float) -> Timer:
         if waits:
             why.append(f"{durations.text(int(waits * scale))} of waits in its steps")
             left -= waits
-    held = any("held until now" in gate.detail for gate in decision.gates)
-    if held:
+    if any("held until now" in gate.detail for gate in decision.gates):
         why.append("held until the night was over")
-    if left and not held:
-        later = durations.text(abs(left))
-        why.append(f"{later} because it was heard of later, or an earlier step had been held" if left > 0 else later)
+    elif left > 0:
+        or_held = ", or an earlier mail had been held" if decision.step else ""
+        why.append(f"{durations.text(left)} because it was heard of later{or_held}")
     return Timer(at=at, why="; ".join(why))
 
 

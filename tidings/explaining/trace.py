@@ -82,7 +82,7 @@ def trace(
     rule = rules.rules.get(rule_id)
     if rule is None:
         raise NotFoundError(f"{rule_id}: there is no such rule")
-    book = rules.book(time_scale)
+    book = RuleSet(rules.rules, rules.segments).book(time_scale)  # nothing begins under a superseded version
     compiled = book.rules.get(rule_id)
     events = sorted(history, key=receipt)
     past = _Past(Engine(book), person)

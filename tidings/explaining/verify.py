@@ -15,6 +15,7 @@ from tidings.explaining.explain import explain
 from tidings.explaining.explanation import Explanation, encode
 from tidings.explaining.feed import Feed
 from tidings.explaining.ledger import NotFoundError
+from tidings.explaining.trace import Trace, trace
 from tidings.replay import replay
 from tidings.rule_set import RuleSet
 from tidings.rules import Rule
@@ -42,6 +43,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
         again: that of the archive; None when a replay does not decide this send at all.
         differences: where they are not the same.
         events: how many events of theirs the archive holds.
+        trace: of its rule, when a replay does not decide it.
     """
 
     verified: bool
@@ -49,6 +51,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     again: Explanation | None
     differences: tuple[Difference, ...]
     events: int
+    trace: Trace | None = None
 
 
 def verify(
@@ -71,23 +74,17 @@ def verify(
     decision = entry.decision
     known = feeds.of_events(heard)
     told = explain(decision, entry, {**known, **feed}, rules, time_scale)
-    once_more = decided_again(decision, rules, heard, until, time_scale)
+    then = rules_then(decision, rules)
+    history = archive.history_of(decision.person, heard)
+    decided = replay(Engine(then.book(time_scale)), decision.person, history, until).decisions
+    once_more = next((one for one in decided if one.send_id == decision.send_id), None)
     if once_more is None:
-        return Verification(verified=False, told=told, again=None, differences=(), events=len(known))
+        traced = trace(then, decision.rule_id, decision.person, history, until, decision.decided_at, time_scale)
+        return Verification(verified=False, told=told, again=None, differences=(), events=len(known), trace=traced)
     again = explain(once_more, entry, known, rules, time_scale)
     same = encode(told) == encode(again)
     differences = () if same else tuple(_differences("", msgspec.to_builtins(told), msgspec.to_builtins(again)))
     return Verification(verified=same, told=told, again=again, differences=differences, events=len(known))
-
-
-def decided_again(
-    decision: Decision, rules: RuleSet, heard: Sequence[Event], until: int, time_scale: float = 1.0
-) -> Decision | None:
-    """The decision of the same send id that a replay comes to, if it comes to one. For the rest see `verify`."""
-    engine = Engine(rules_then(decision, rules).book(time_scale))
-    history = archive.history_of(decision.person, heard)
-    decided = replay(engine, decision.person, history, until).decisions
-    return next((one for one in decided if one.send_id == decision.send_id), None)
 
 
 def rules_then(decision: Decision, rules: RuleSet) -> RuleSet:
@@ -131,9 +128,14 @@ def _differences(path: str, one: Any, other: Any) -> Iterator[Difference]:
     if isinstance(one, dict) and isinstance(other, dict):
         for name in one | other:
             yield from _differences(f"{path}.{name}".lstrip("."), one.get(name), other.get(name))
-    elif isinstance(one, list | tuple) and isinstance(other, list | tuple) and len(one) == len(other):
-        for place, (mine, theirs) in enumerate(zip(one, other, strict=True)):
-            name = mine.get("name") or place if isinstance(mine, dict) else place
-            yield from _differences(f"{path}[{name}]", mine, theirs)
+    elif isinstance(one, list | tuple) and isinstance(other, list | tuple) and _named(one) != _named(other):
+        mine, theirs = _named(one), _named(other)
+        for name in mine | theirs:
+            yield from _differences(f"{path}[{name}]", mine.get(name), theirs.get(name))
     else:
         yield Difference(path, one, other)
+
+
+def _named(many: Sequence[Any]) -> dict[str, Any]:
+    """Events by their messageIds, and gates by their names: one that is missing shows as that one."""
+    return {one.get("message_id") or one["name"]: one for one in many}
