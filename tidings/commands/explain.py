@@ -152,7 +152,8 @@ class _Asked:
     def _archive(self, person: str) -> Archived:
         found = of_person(person, arguments.units(self._options.verify, self._window), self._window)
         if found.broken:
-            print(f"{found.broken:,} lines of the archive are no events", file=sys.stderr)
+            many = f"{found.broken:,} lines of the archive are no events"
+            print(many if found.broken > 1 else "one line of the archive is no event", file=sys.stderr)
         return found
 
     def _tell(self, told: object, as_text: str) -> None:

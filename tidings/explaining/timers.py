@@ -34,10 +34,11 @@ def _why_due(at: int, rule: Rule | None, evidence: Sequence[Counted], scale: flo
         ending = _ending(kind)
         for one, then in zip(reversed([one for one in evidence if one.at]), reversed(times), strict=True):
             if then + scaled == at:
-                which = f"the last of them, {one.name}" if one == evidence[-1] else one.name
+                several = len(evidence) > 1 and one == evidence[-1]
+                which = f"the last of them, {one.name}" if several else one.name
                 return f"{durations.text(length)} after {which}{ending}"
     elif at in times:
-        return "at once, with the last of them" if at == times[-1] else "at once, with one of them that came late"
+        return "at once, with the last of them" if len(times) > 1 else f"at once, with {evidence[0].name}"
     if rule is None:
         return _UNKNOWN
     told = _BY_KIND.get(kind, "with the event that made the condition true")

@@ -173,7 +173,7 @@ def _verdict(
     events = sum(bool(line.message_id) for line in steps)
     if not events:
         return "nothing", "the archive holds no event of theirs"
-    return "nothing", f"none of their {events:,} events meant anything to this rule"
+    return "nothing", f"nothing of theirs meant anything to this rule, in {events:,} event{'s' if events > 1 else ''}"
 
 
 def _what(line: Line) -> str:
