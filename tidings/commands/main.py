@@ -13,6 +13,7 @@ COMMANDS = {
     "replay": "play past events through the rules, and write what they would have decided",
     "backtest": "ask of a rule that is not live: who would have got it, and would they have bought anyway?",
     "shadow": "what a shadow version decides differently from the live one",
+    "explain": "why did this person get this mail, or why not? And would the archive say the same?",
     "rules": "check, test, push, pull, compare and roll back rules",
     "simulate": "play a story with the clock advanced, and print everybody's inbox",
 }
