@@ -15,6 +15,7 @@ from tidings.engine import Engine
 from tidings.rule_set import RuleSet
 from tidings.rules import load
 from tidings.store import Activity
+from tidings.versions import follow
 
 CART = """
 name: Left something in the cart
@@ -250,3 +251,40 @@ def test_a_store_that_is_not_there_is_not_made(tmp_path, monkeypatch, capsys):
     assert explain("--person", "ann") == 1
     assert "sqlite:store.db: there is no such file" in capsys.readouterr().err
     assert not [*tmp_path.iterdir()]
+
+
+def keep(store, name, document, when, note="push"):
+    """Put a rule, with a line in its history."""
+    newest = next(iter(store.versions("rule", name)), None)
+    store.put_rule(name, document, follow(newest, "rule", name, load(document, name).version, document, at(when), note))
+
+
+def test_the_archive_is_asked_with_the_rules_of_that_time_whatever_was_edited_since(tmp_path, monkeypatch, capsys):
+    """The cap of one rule was used up by the mail of another one, which looks for something else today."""
+    monkeypatch.chdir(tmp_path)
+    store = SqliteStore(str(tmp_path / "store.db"))
+    looked = {"status": "live", "trigger": {"performed": {"event": "Home"}}, "send": {"template": "welcome"}}
+    cart = {**parse(CART), "frequency_cap": "default"}
+    for name, document in {"cart": cart, "looked": looked}.items():
+        keep(store, name, document, "08:00")
+    rules = RuleSet({"cart": load(cart, "cart"), "looked": load(looked, "looked")}, {})
+    events = [an_event("Home", "09:59", message_id="h"), *EVENTS[3:4], an_event("Home", "11:00", user_id="dee")]
+    decided = live(store, Engine(rules.book()), events, ms("12:00"), ending)
+    (tmp_path / "one.jsonl").write_bytes(b"\n".join(lines_of(events)))
+    [capped] = [one for one in decided if one.rule_id == "cart"]
+    assert capped.reason == "frequency_capped"
+
+    later = {**looked, "trigger": {"performed": {"event": "Something else"}}}
+    keep(store, "looked", later, "13:00")
+    keep(store, "cart", {**cart, "entry_key": "properties.other"}, "14:00")
+    assert explain(capped.send_id) == 0
+    assert "since replaced" in capsys.readouterr().out  # a version that is not in force any more is still known
+    assert explain(capped.send_id, "--verify", "one.jsonl") == 0
+    assert "verified" in capsys.readouterr().out.lower()
+
+
+def test_an_archive_that_holds_another_content_of_an_event_says_otherwise(lived, tmp_path, capsys):
+    events = b"\n".join(lines_of(EVENTS)).replace(b'"cart":"c-7"', b'"cart":"c-7","price":1')
+    (tmp_path / "one.jsonl").write_bytes(events)
+    assert explain(lived["cart"], "--verify", "one.jsonl") == 1
+    assert "shown" in capsys.readouterr().out

@@ -16,6 +16,7 @@ from tidings.explaining import feed, ledger, text
 from tidings.explaining.archive import Archived, history_of, of_person
 from tidings.explaining.explain import explain
 from tidings.explaining.explanation import Explanation
+from tidings.explaining.rules_then import rules_at, with_history
 from tidings.explaining.trace import trace
 from tidings.explaining.verify import end_of, verify
 from tidings.history.gather import Window
@@ -97,6 +98,8 @@ class _Asked:
 
     def one(self, store: Store, entry: LedgerEntry, rules: RuleSet) -> int:
         """One decision in full."""
+        if self._options.rules is None:
+            rules = with_history(rules, store, entry.decision.rule_id)
         if not self._options.verify:
             self._tell(told := self._explained(store, entry, rules), text.page(told, self._zone))
             return Exit.GOOD
@@ -104,7 +107,8 @@ class _Asked:
         found = self._archive(person)
         until = end_of(found.newest, self._window.until, entry.decision)
         known = feed.of_store(store, person)
-        result = verify(entry, known, rules, found.heard, until, self._options.time_scale)
+        then = None if self._options.rules else rules_at(store, entry.decision.decided_at, rules)
+        result = verify(entry, known, rules, found.heard, until, self._options.time_scale, then)
         traced = f"\n{text.trace(result.trace, self._zone)}" if result.trace else ""
         self._tell(result, f"{text.page(result.told, self._zone)}\n{text.verification(result)}{traced}")
         return Exit.GOOD if result.verified else Exit.REFUSED

@@ -1,6 +1,9 @@
 """Puts an explanation together: from a decision, how it ended at the mailer, what is known of events, and the rules."""
 
+import hashlib
+
 from tidings.decisions import Decision
+from tidings.events import millis
 from tidings.explaining import feed as feeds
 from tidings.explaining import rules_told, timers
 from tidings.explaining.advice import ENGINE_GATES, stop_of_engine, stop_of_mailer
@@ -39,6 +42,7 @@ def explain(decision: Decision, entry: LedgerEntry, feed: Feed, rules: RuleSet, 
         category=decision.category,
         outcome=decision.outcome,
         evidence=evidence,
+        shown=_digest(decision),
         due=timers.due(decision, rule, evidence, time_scale),
         scheduled=timers.scheduled(decision, rule, time_scale),
         decided=timers.decided(decision),
@@ -47,6 +51,15 @@ def explain(decision: Decision, entry: LedgerEntry, feed: Feed, rules: RuleSet, 
         mailing=_mailing(entry),
         stopped_by=stop or at_mailer,
     )
+
+
+def _digest(decision: Decision) -> str:
+    """16 hexadecimal characters over names, times and properties, each behind its length."""
+    digest = hashlib.blake2b(digest_size=8)
+    for one in (decision.event, *decision.events):
+        for part in (one.name.encode(), str(millis(one.timestamp)).encode(), bytes(one.properties)):
+            digest.update(len(part).to_bytes(4, "big") + part)
+    return digest.hexdigest()
 
 
 def engine_gates(decision: Decision) -> tuple[GateTold, ...]:

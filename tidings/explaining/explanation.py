@@ -86,6 +86,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         step: which of the rule's sends, the first is 1; `steps` of them, or 0 when the version is unknown.
         evidence: the events that counted, oldest first.
+        shown: a digest of what the template is shown of events, so that two mails with other content differ.
         due / scheduled / decided: when the condition became true, when the mail was to go, when that was decided.
         gates: those of the engine in the order in which they are asked, then those of the mailer.
         stopped_by: None for what went out, and for what has not ended yet.
@@ -103,6 +104,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     category: str
     outcome: str
     evidence: tuple[Counted, ...]
+    shown: str
     due: Timer
     scheduled: Timer
     decided: Timer

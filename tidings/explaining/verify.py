@@ -23,7 +23,7 @@ from tidings.store import LedgerEntry
 
 MAY_DIFFER = """\
 What was decided while the pipeline was behind may come out otherwise without anything being wrong (the end of
-docs/when-does-a-rule-fire.md). So may what rests on rules, statuses or segments that were edited since then."""
+docs/when-does-a-rule-fire.md). So may what rests on rules and segments of which no history is kept."""
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -55,7 +55,13 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def verify(
-    entry: LedgerEntry, feed: Feed, rules: RuleSet, heard: Sequence[Event], until: int, time_scale: float = 1.0
+    entry: LedgerEntry,
+    feed: Feed,
+    rules: RuleSet,
+    heard: Sequence[Event],
+    until: int,
+    time_scale: float = 1.0,
+    at_the_time: RuleSet | None = None,
 ) -> Verification:
     """Decide a send once more.
 
@@ -66,6 +72,7 @@ def verify(
         heard: what the archive holds, as `archive.of_person` finds it.
         until: how far it reaches, in milliseconds.
         time_scale: see `RuleBook`.
+        at_the_time: the rules that were in force then, where that is known; otherwise `rules`.
 
     Raises:
         NotFoundError: the version of the rule that decided is not kept any more.
@@ -74,7 +81,7 @@ def verify(
     decision = entry.decision
     known = feeds.of_events(heard)
     told = explain(decision, entry, {**known, **feed}, rules, time_scale)
-    then = rules_then(decision, rules)
+    then = rules_then(decision, at_the_time or rules)
     history = archive.history_of(decision.person, heard)
     decided = replay(Engine(then.book(time_scale)), decision.person, history, until).decisions
     once_more = next((one for one in decided if one.send_id == decision.send_id), None)
