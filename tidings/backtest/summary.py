@@ -30,13 +30,14 @@ def show(report: Report, console: Console | None = None) -> None:
     )
     for warning in report.warnings:
         out.print(f"[yellow]{escape(warning)}[/]")
-    if not report.firings:
+    if not (report.firings or report.mails):  # a firing before `since` may send now
         out.print(
             "Nobody would have got it." + (f" {report.outside:,} were outside its audience." * bool(report.outside))
         )
     else:
         _when(report, out)
-        _goal(report, out)
+        if report.firings:
+            _goal(report, out)
     _collisions(report, out)
     if report.change:
         _change(report.change, report, out, zone)
