@@ -1,6 +1,7 @@
 """The command line: `tidings COMMAND ...`. A command is loaded when it is asked for, so that help comes at once."""
 
 import argparse
+import errno
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -16,6 +17,9 @@ COMMANDS = {
     "simulate": "play a story with the clock advanced, and print everybody's inbox",
 }
 """Every command, and what it is for; each is a module of this package with `parser()` and `run(options)`."""
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""A disk takes no more. Files are asked for by those who write them; this is left for standard output."""
 
 EPILOG = """`tidings COMMAND --help` has the options and an example of each.
 
@@ -46,6 +50,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _say(error, Exit.REFUSED)
     except BrokenPipeError:  # the reader of a pipe has seen enough
         return _say("", Exit.REFUSED)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        return _say(f"the answer cannot be written: {error.strerror}", Exit.REFUSED)
     except KeyboardInterrupt:
         return _say("interrupted", Exit.INTERRUPTED)
 
