@@ -41,8 +41,8 @@ class Counts(msgspec.Struct, kw_only=True):
 
     def add(self, other: "Counts") -> None:
         """Take in those of other people."""
-        for name in self.__struct_fields__:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name in self.__struct_fields__:  # to the millisecond: the sum does not depend on who comes first
+            setattr(self, name, round(getattr(self, name) + getattr(other, name), 3))
 
 
 class Pair(msgspec.Struct, frozen=True):
