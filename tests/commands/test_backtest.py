@@ -8,6 +8,7 @@ import yaml
 from tests.backtest.planted_week import Week
 from tests.backtest.test_planted_truth import CART, ONE_MAIL, RULE
 from tests.drawn import lines_of
+from tests.people import an_event
 from tidings.commands.main import main
 
 COUNTS = {"mailed, bought anyway": 3, "mailed, never bought": 5, "held out, never bought": 2, "bought in time": 4}
@@ -75,6 +76,41 @@ def test_a_rule_of_the_folder_is_named_by_its_id(folder, capsys):
     (folder / "rules" / "cart-abandoned.yaml").write_text(yaml.safe_dump(CART))
     assert main(["backtest", "cart-abandoned", "events.jsonl", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["rule"]["current"] is None
+
+
+def test_an_id_that_reads_like_a_picture_stays_an_id(folder, capsys):
+    (folder / "rules" / "cart-again.yaml").write_text(
+        yaml.safe_dump({**ONE_MAIL, "id": "cart-again", "status": "live"})
+    )
+    (folder / "draft.yaml").write_text(
+        yaml.safe_dump({**ONE_MAIL, "id": "cart-again", "holdout": 0}).replace("15m", "9m")
+    )
+    added = an_event("Product Added", "10:00", user_id="shop:100:7", properties={"name": "Lamp", "cart_id": "1"})
+    (folder / "events.jsonl").write_bytes(b"\n".join(lines_of([added, an_event("Home", "12:00")])))
+    assert main(["backtest", "draft.yaml", "events.jsonl"]) == 0
+    assert "moved by 6m: u:shop:100:7 1 due" in told(capsys)
+
+
+def test_a_name_is_not_called_unknown_where_not_all_names_were_counted(folder, capsys, monkeypatch):
+    monkeypatch.setattr("tidings.backtest.unknowns.MOST_NAMES", 2)
+    assert main(["backtest", "draft.yaml", "events.jsonl", "--goal", "Sold"]) == 0
+    assert "No event called" not in told(capsys)
+
+
+def test_later_mails_of_earlier_firings_are_told_without_them(folder, capsys):
+    rule = {
+        "id": "two",
+        "trigger": {"performed": {"event": "Product Added"}},
+        "steps": [{"send": "cart-abandoned"}, {"wait": "1h"}, {"send": "cart-abandoned"}],
+        "frequency_cap": "off",
+    }
+    (folder / "draft.yaml").write_text(yaml.safe_dump(rule))
+    added = an_event("Product Added", "10:00", properties={"name": "Lamp"})
+    (folder / "events.jsonl").write_bytes(b"\n".join(lines_of([added, an_event("Home", "12:00")])))
+    assert main(["backtest", "draft.yaml", "events.jsonl", "--since", "2025-03-03T10:30"]) == 0
+    said = told(capsys)
+    assert "fired 0 times for 0 people, and sent 1 mails" in said
+    assert "Nobody would have got it" not in said
 
 
 @pytest.mark.parametrize(

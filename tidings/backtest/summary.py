@@ -20,7 +20,7 @@ _DAYS = 31
 
 def show(report: Report, console: Console | None = None) -> None:
     """Print it."""
-    out = console or Console(highlight=False)
+    out = console or Console(highlight=False, emoji=False)
     rule, past = report.rule, report.past
     zone = ZoneInfo(past.zone)
     out.print(f"[bold]{escape(rule.name)}[/] ({rule.id}, version {rule.version})")

@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
         write_lines([report.as_json(told)], None)
     else:
         summary.show(told)
-    return Exit.REFUSED if told.warnings and not told.firings else Exit.GOOD
+    return Exit.REFUSED if told.warnings and not (told.firings or told.mails) else Exit.GOOD
 
 
 def answer(options: argparse.Namespace) -> Report:
