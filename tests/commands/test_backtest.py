@@ -68,8 +68,20 @@ def test_json_is_for_machines_and_nothing_else_is_printed(folder, capsys):
 
 
 def test_no_address_stands_in_a_report(folder, capsys):
-    assert main(["backtest", "draft.yaml", "events.jsonl", "--json"]) == 0
-    assert "@example.com" not in capsys.readouterr().out
+    """Not even where a template shows what somebody has typed into another field."""
+    (folder / "draft.yaml").write_text(yaml.safe_dump({**ONE_MAIL, "id": "cart-again", "holdout": 0}))
+    traits = {"email": "a@example.com", "emails": ["b@example.com"], "first_name": "c@example.com"}
+    cart = {"name": "Lamp for d@example.com", "url": "https://shop.example/?for=e@example.com", "cart_id": "1"}
+    events = [
+        an_event("", "09:00", type="identify", traits=traits),
+        an_event("Product Added", "10:00", properties=cart),
+        an_event("Order Completed", "12:00", user_id="bob"),
+    ]
+    (folder / "events.jsonl").write_bytes(b"\n".join(lines_of(events)))
+    assert main(["backtest", "draft.yaml", "events.jsonl", "--json", "--html", "report.html"]) == 0
+    report = capsys.readouterr().out
+    assert "Lamp for hidden" in report
+    assert "@example.com" not in report + (folder / "report.html").read_text()
 
 
 def test_a_rule_of_the_folder_is_named_by_its_id(folder, capsys):
@@ -153,3 +165,13 @@ def test_a_mail_that_could_not_have_been_made_says_why(folder, capsys):
     (folder / "draft.yaml").write_text(yaml.safe_dump({**ONE_MAIL, "id": "cart-again", "send": {"template": "odd"}}))
     assert main(["backtest", "draft.yaml", "events.jsonl", "--templates", "templates"]) == 0
     assert "coupon" in told(capsys)
+
+
+def test_what_a_mail_would_show_and_nobody_can_read_is_told(folder, capsys):
+    """A number that is larger than any: to the grammar it is one."""
+    rule = {"id": "cart-again", "trigger": ONE_MAIL["trigger"], "send": ONE_MAIL["send"]}
+    (folder / "draft.yaml").write_text(yaml.safe_dump(rule))
+    events = [an_event("Product Added", "10:00", properties={"n": "?"}), an_event("Order Completed", "12:00")]
+    (folder / "events.jsonl").write_bytes(b"\n".join(lines_of(events)).replace(b'"?"', b"1" + b"0" * 5000))
+    assert main(["backtest", "draft.yaml", "events.jsonl"]) == 0
+    assert "event.properties: Integer value out of range" in told(capsys)
