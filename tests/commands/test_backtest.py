@@ -109,6 +109,27 @@ def test_a_name_is_not_called_unknown_where_not_all_names_were_counted(folder, c
     assert "No event called" not in told(capsys)
 
 
+def test_a_segment_is_no_event_that_nobody_sends(folder, capsys):
+    (folder / "rules" / "segments").mkdir()
+    (folder / "rules" / "segments" / "fans.yaml").write_text("where: {performed: {event: Product Added, times: 99}}")
+    rule = {"id": "fans", "trigger": {"segment": {"id": "fans", "on": "enter"}}, "send": {"template": "welcome"}}
+    (folder / "draft.yaml").write_text(yaml.safe_dump(rule))
+    assert main(["backtest", "draft.yaml", "events.jsonl"]) == 0
+    said = told(capsys)
+    assert "Nobody would have got it" in said
+    assert "No segment" not in said
+
+
+def test_all_times_are_by_the_clocks_that_were_asked_for(folder, capsys):
+    rule = {"id": "cart-again", "trigger": {"performed": {"event": "Product Added"}}, "send": ONE_MAIL["send"]}
+    (folder / "draft.yaml").write_text(yaml.safe_dump(rule))
+    (folder / "events.jsonl").write_bytes(b"\n".join(lines_of([an_event("Product Added", "20:00")])))
+    assert main(["backtest", "draft.yaml", "events.jsonl", "--tz", "Asia/Tokyo"]) == 0
+    said = told(capsys)
+    assert "Tue 04 Mar 05:00 +0900" in said
+    assert "u:ann 2025-03-04 05:00 cart-abandoned" in said
+
+
 def test_later_mails_of_earlier_firings_are_told_without_them(folder, capsys):
     rule = {
         "id": "two",

@@ -41,7 +41,7 @@ def show(report: Report, console: Console | None = None) -> None:
     _collisions(report, out)
     if report.change:
         _change(report.change, report, out, zone)
-    _examples(report, out)
+    _examples(report, out, zone)
     out.print("\n[bold]What this cannot know[/]")
     for sentence in report.unknown:
         out.print(f"- {escape(sentence)}")
@@ -138,12 +138,12 @@ def _mean(seconds: float, count: int) -> str:
     return durations.text(round(seconds / count) * 1000)
 
 
-def _examples(report: Report, out: Console) -> None:
+def _examples(report: Report, out: Console, zone: ZoneInfo) -> None:
     if report.examples:
         out.print("\n[bold]What it would have looked like[/]\n")
     for one in report.examples:
         what = f"[red]{escape(one.fault)}[/]" if one.fault else escape(one.subject)
-        out.print(f"  {escape(one.person)}  {one.at[:16].replace('T', ' ')}  {one.template}: {what}")
+        out.print(f"  {escape(one.person)}  {_clock(datetime.fromisoformat(one.at), zone)}  {one.template}: {what}")
 
 
 def _table(header: Iterable[str], rows: Mapping[str, Iterable[str]]) -> Table:
