@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -40,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         return _say(f"{error.name} is missing: install tidings[commands]", Exit.USAGE)
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # a subject may hold what a terminal cannot show
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # leave no process and no file behind either
     try:
         return int(module.run(module.parser().parse_args(arguments[1:])))
     except SettingsError as error:
@@ -56,6 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _say(f"the answer cannot be written: {error.strerror}", Exit.REFUSED)
     except KeyboardInterrupt:
         return _say("interrupted", Exit.INTERRUPTED)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _without_command(arguments: Sequence[str]) -> int:

@@ -170,12 +170,13 @@ def _run(processes: int, progress: Progress) -> Iterator[_Run[Any]]:
         yield _Run(None, progress)
         return
     context = multiprocessing.get_context(_METHOD)
-    executor = ProcessPoolExecutor(processes, mp_context=context, initializer=_leave_interrupts_to_the_parent)
+    executor = ProcessPoolExecutor(processes, mp_context=context, initializer=_leave_signals_to_the_parent)
     try:
         yield _Run(executor, progress)
     finally:
         executor.shutdown(cancel_futures=True)
 
 
-def _leave_interrupts_to_the_parent() -> None:
+def _leave_signals_to_the_parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # and not as the parent does
