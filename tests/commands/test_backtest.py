@@ -109,6 +109,20 @@ def test_a_name_is_not_called_unknown_where_not_all_names_were_counted(folder, c
     assert "No event called" not in told(capsys)
 
 
+def test_a_rule_that_is_paused_is_compared_with_what_it_would_do(folder, capsys):
+    """A folder that is called like it is not in the way."""
+    rule = {"status": "paused", "trigger": {"performed": {"event": "Product Added"}}, "send": ONE_MAIL["send"]}
+    (folder / "rules" / "sleeper.yaml").write_text(yaml.safe_dump({**rule, "frequency_cap": "off"}))
+    (folder / "sleeper").mkdir()
+    assert main(["backtest", "sleeper", "events.jsonl"]) == 0
+    said = told(capsys)
+    assert "with another ending 14" in said
+    assert "It is this very version" not in said
+    (folder / "rules" / "sleeper.yaml").write_text(yaml.safe_dump({**rule, "status": "live"}))
+    assert main(["backtest", "sleeper", "events.jsonl"]) == 0
+    assert "It is this very version" in told(capsys)
+
+
 def test_a_segment_is_no_event_that_nobody_sends(folder, capsys):
     (folder / "rules" / "segments").mkdir()
     (folder / "rules" / "segments" / "fans.yaml").write_text("where: {performed: {event: Product Added, times: 99}}")

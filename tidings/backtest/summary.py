@@ -109,7 +109,7 @@ def _collisions(report: Report, out: Console) -> None:
 def _change(change: Change, report: Report, out: Console, zone: ZoneInfo) -> None:
     counts = change.counts
     out.print(f"\n[bold]Compared with version {change.version}, which runs now[/]\n")
-    if change.version == report.rule.version:
+    if change.version == report.rule.version and not counts.changed:  # of a paused one, every ending changes
         out.print("It is this very version.")
         return
     how = [

@@ -111,7 +111,7 @@ def find_rule(name: str, rules: RuleSet, templates: str) -> Rule:
         RefusedError: there is neither.
     """
     path = Path(name)
-    if path.suffix == ".yaml" or path.exists():
+    if path.suffix == ".yaml" or path.is_file():
         document = documents.parse_file(path)
         named = isinstance(document, dict) and isinstance(document.get("id"), str)
         rule_id = document["id"] if named else path.stem
