@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+_YEARS = 1970, 3000
+
 
 def read(text: str, zone: ZoneInfo) -> datetime:
     """The instant that is meant, in UTC.
@@ -19,6 +21,8 @@ def read(text: str, zone: ZoneInfo) -> datetime:
         local = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(f"{text}: is no time; it must look like 2026-03-02 or 2026-03-02T14:00+01:00") from None
+    if not _YEARS[0] <= local.year < _YEARS[1]:
+        raise ValueError(f"{text}: is no time that events have; they are of the years {_YEARS[0]} to {_YEARS[1] - 1}")
     if local.tzinfo is not None:
         return local.astimezone(UTC)
     readings = [local.replace(tzinfo=zone, fold=fold) for fold in (0, 1)]

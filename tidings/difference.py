@@ -4,9 +4,9 @@ Two decisions are about the same thing when they are of the same person, entry k
 instant or rest on an event that both rest on. Versions and send ids do not count: they always differ.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import timedelta
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from typing import Literal
 
 import msgspec
@@ -41,8 +41,8 @@ class Counts(msgspec.Struct, kw_only=True):
 
     def add(self, other: "Counts") -> None:
         """Take in those of other people."""
-        for name in self.__struct_fields__:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name in self.__struct_fields__:  # to the millisecond: the sum does not depend on who comes first
+            setattr(self, name, round(getattr(self, name) + getattr(other, name), 3))
 
 
 class Pair(msgspec.Struct, frozen=True):
@@ -114,31 +114,38 @@ def compare(old: Iterable[Decision], new: Iterable[Decision]) -> Difference:
 
 
 def _match(old: list[Decision], new: list[Decision]) -> Iterator[Pair]:
-    left = sorted(old, key=_time)
-    alone: list[Decision] = []
+    left = {id(one): one for one in sorted(old, key=_time)}
+    alone: dict[int, Decision] = {}
+    due: dict[datetime, deque[Decision]] = defaultdict(deque)
+    for one in left.values():
+        due[one.due_at].append(one)
     for one in sorted(new, key=_time):
-        twin = next((other for other in left if other.due_at == one.due_at), None)
-        if twin is None:
-            alone.append(one)
-        else:
-            left.remove(twin)
+        twins = due.get(one.due_at)
+        if twins:
+            twin = twins.popleft()
+            del left[id(twin)]
             yield Pair(twin, one)
-    for _, other, one in sorted(_kin(left, alone), key=lambda kin: (kin[0], _time(kin[1]), _time(kin[2]))):
-        if other in left and one in alone:
-            left.remove(other)
-            alone.remove(one)
+        else:
+            alone[id(one)] = one
+    nearest = sorted(_kin(left.values(), alone.values()), key=lambda kin: (kin[0], _time(kin[1]), _time(kin[2])))
+    for _, other, one in nearest:
+        if id(other) in left and id(one) in alone:
+            del left[id(other)], alone[id(one)]
             yield Pair(other, one)
-    yield from (Pair(other, None) for other in left)
-    yield from (Pair(None, one) for one in alone)
+    yield from (Pair(other, None) for other in left.values())
+    yield from (Pair(None, one) for one in alone.values())
 
 
-def _kin(old: Sequence[Decision], new: Sequence[Decision]) -> Iterator[tuple[timedelta, Decision, Decision]]:
+def _kin(old: Iterable[Decision], new: Iterable[Decision]) -> Iterator[tuple[timedelta, Decision, Decision]]:
     """All that rest on a same event, with how far apart they are."""
+    resting: dict[str, list[Decision]] = defaultdict(list)
+    for other in old:
+        for event in set(other.evidence):
+            resting[event].append(other)
     for one in new:
-        evidence = set(one.evidence)
-        for other in old:
-            if not evidence.isdisjoint(other.evidence):
-                yield abs(one.due_at - other.due_at), other, one
+        its = {id(other): other for event in one.evidence for other in resting.get(event, ())}
+        for other in its.values():
+            yield abs(one.due_at - other.due_at), other, one
 
 
 def _time(one: Decision) -> tuple[object, str]:

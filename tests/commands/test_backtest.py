@@ -8,6 +8,7 @@ import yaml
 from tests.backtest.planted_week import Week
 from tests.backtest.test_planted_truth import CART, ONE_MAIL, RULE
 from tests.drawn import lines_of
+from tests.people import an_event
 from tidings.commands.main import main
 
 COUNTS = {"mailed, bought anyway": 3, "mailed, never bought": 5, "held out, never bought": 2, "bought in time": 4}
@@ -67,14 +68,96 @@ def test_json_is_for_machines_and_nothing_else_is_printed(folder, capsys):
 
 
 def test_no_address_stands_in_a_report(folder, capsys):
-    assert main(["backtest", "draft.yaml", "events.jsonl", "--json"]) == 0
-    assert "@example.com" not in capsys.readouterr().out
+    """Not even where a template shows what somebody has typed into another field."""
+    (folder / "draft.yaml").write_text(yaml.safe_dump({**ONE_MAIL, "id": "cart-again", "holdout": 0}))
+    traits = {"email": "a@example.com", "emails": ["b@example.com"], "first_name": "c@example.com"}
+    cart = {"name": "Lamp for d@example.com", "url": "https://shop.example/?for=e@example.com", "cart_id": "1"}
+    events = [
+        an_event("", "09:00", type="identify", traits=traits),
+        an_event("Product Added", "10:00", properties=cart),
+        an_event("Order Completed", "12:00", user_id="bob"),
+    ]
+    (folder / "events.jsonl").write_bytes(b"\n".join(lines_of(events)))
+    assert main(["backtest", "draft.yaml", "events.jsonl", "--json", "--html", "report.html"]) == 0
+    report = capsys.readouterr().out
+    assert "Lamp for hidden" in report
+    assert "@example.com" not in report + (folder / "report.html").read_text()
 
 
 def test_a_rule_of_the_folder_is_named_by_its_id(folder, capsys):
     (folder / "rules" / "cart-abandoned.yaml").write_text(yaml.safe_dump(CART))
     assert main(["backtest", "cart-abandoned", "events.jsonl", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["rule"]["current"] is None
+
+
+def test_an_id_that_reads_like_a_picture_stays_an_id(folder, capsys):
+    (folder / "rules" / "cart-again.yaml").write_text(
+        yaml.safe_dump({**ONE_MAIL, "id": "cart-again", "status": "live"})
+    )
+    (folder / "draft.yaml").write_text(
+        yaml.safe_dump({**ONE_MAIL, "id": "cart-again", "holdout": 0}).replace("15m", "9m")
+    )
+    added = an_event("Product Added", "10:00", user_id="shop:100:7", properties={"name": "Lamp", "cart_id": "1"})
+    (folder / "events.jsonl").write_bytes(b"\n".join(lines_of([added, an_event("Home", "12:00")])))
+    assert main(["backtest", "draft.yaml", "events.jsonl"]) == 0
+    assert "moved by 6m: u:shop:100:7 1 due" in told(capsys)
+
+
+def test_a_name_is_not_called_unknown_where_not_all_names_were_counted(folder, capsys, monkeypatch):
+    monkeypatch.setattr("tidings.backtest.unknowns.MOST_NAMES", 2)
+    assert main(["backtest", "draft.yaml", "events.jsonl", "--goal", "Sold"]) == 0
+    assert "No event called" not in told(capsys)
+
+
+def test_a_rule_that_is_paused_is_compared_with_what_it_would_do(folder, capsys):
+    """A folder that is called like it is not in the way."""
+    rule = {"status": "paused", "trigger": {"performed": {"event": "Product Added"}}, "send": ONE_MAIL["send"]}
+    (folder / "rules" / "sleeper.yaml").write_text(yaml.safe_dump({**rule, "frequency_cap": "off"}))
+    (folder / "sleeper").mkdir()
+    assert main(["backtest", "sleeper", "events.jsonl"]) == 0
+    said = told(capsys)
+    assert "with another ending 14" in said
+    assert "It is this very version" not in said
+    (folder / "rules" / "sleeper.yaml").write_text(yaml.safe_dump({**rule, "status": "live"}))
+    assert main(["backtest", "sleeper", "events.jsonl"]) == 0
+    assert "It is this very version" in told(capsys)
+
+
+def test_a_segment_is_no_event_that_nobody_sends(folder, capsys):
+    (folder / "rules" / "segments").mkdir()
+    (folder / "rules" / "segments" / "fans.yaml").write_text("where: {performed: {event: Product Added, times: 99}}")
+    rule = {"id": "fans", "trigger": {"segment": {"id": "fans", "on": "enter"}}, "send": {"template": "welcome"}}
+    (folder / "draft.yaml").write_text(yaml.safe_dump(rule))
+    assert main(["backtest", "draft.yaml", "events.jsonl"]) == 0
+    said = told(capsys)
+    assert "Nobody would have got it" in said
+    assert "No segment" not in said
+
+
+def test_all_times_are_by_the_clocks_that_were_asked_for(folder, capsys):
+    rule = {"id": "cart-again", "trigger": {"performed": {"event": "Product Added"}}, "send": ONE_MAIL["send"]}
+    (folder / "draft.yaml").write_text(yaml.safe_dump(rule))
+    (folder / "events.jsonl").write_bytes(b"\n".join(lines_of([an_event("Product Added", "20:00")])))
+    assert main(["backtest", "draft.yaml", "events.jsonl", "--tz", "Asia/Tokyo"]) == 0
+    said = told(capsys)
+    assert "Tue 04 Mar 05:00 +0900" in said
+    assert "u:ann 2025-03-04 05:00 cart-abandoned" in said
+
+
+def test_later_mails_of_earlier_firings_are_told_without_them(folder, capsys):
+    rule = {
+        "id": "two",
+        "trigger": {"performed": {"event": "Product Added"}},
+        "steps": [{"send": "cart-abandoned"}, {"wait": "1h"}, {"send": "cart-abandoned"}],
+        "frequency_cap": "off",
+    }
+    (folder / "draft.yaml").write_text(yaml.safe_dump(rule))
+    added = an_event("Product Added", "10:00", properties={"name": "Lamp"})
+    (folder / "events.jsonl").write_bytes(b"\n".join(lines_of([added, an_event("Home", "12:00")])))
+    assert main(["backtest", "draft.yaml", "events.jsonl", "--since", "2025-03-03T10:30"]) == 0
+    said = told(capsys)
+    assert "fired 0 times for 0 people, and sent 1 mails" in said
+    assert "Nobody would have got it" not in said
 
 
 @pytest.mark.parametrize(
@@ -117,3 +200,13 @@ def test_a_mail_that_could_not_have_been_made_says_why(folder, capsys):
     (folder / "draft.yaml").write_text(yaml.safe_dump({**ONE_MAIL, "id": "cart-again", "send": {"template": "odd"}}))
     assert main(["backtest", "draft.yaml", "events.jsonl", "--templates", "templates"]) == 0
     assert "coupon" in told(capsys)
+
+
+def test_what_a_mail_would_show_and_nobody_can_read_is_told(folder, capsys):
+    """A number that is larger than any: to the grammar it is one."""
+    rule = {"id": "cart-again", "trigger": ONE_MAIL["trigger"], "send": ONE_MAIL["send"]}
+    (folder / "draft.yaml").write_text(yaml.safe_dump(rule))
+    events = [an_event("Product Added", "10:00", properties={"n": "?"}), an_event("Order Completed", "12:00")]
+    (folder / "events.jsonl").write_bytes(b"\n".join(lines_of(events)).replace(b'"?"', b"1" + b"0" * 5000))
+    assert main(["backtest", "draft.yaml", "events.jsonl"]) == 0
+    assert "event.properties: Integer value out of range" in told(capsys)

@@ -1,8 +1,11 @@
 """Every command has help with an example, a page, and exit codes that scripts can trust."""
 
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -56,6 +59,17 @@ def test_each_kind_of_fault_has_its_exit_code(monkeypatch, capsys, fault, code):
     monkeypatch.setattr("tidings.commands.replay.run", fail)
     assert main(["replay", "events.jsonl"]) == code
     assert str(fault) in capsys.readouterr().err
+
+
+def test_a_command_that_is_terminated_ends_what_it_began(monkeypatch):
+    def terminate(_options):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("tidings.commands.replay.run", terminate)
+    assert main(["replay", "events.jsonl"]) == Exit.INTERRUPTED
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 @pytest.mark.parametrize("arguments", [["fly"], ["rules", "fly"], ["replay"], ["replay", "--no-such-option", "x"]])

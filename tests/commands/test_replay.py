@@ -1,7 +1,11 @@
 """`tidings replay`, as somebody types it."""
 
+import errno
 import gzip
 import json
+import os
+import sys
+from contextlib import suppress
 
 import pytest
 
@@ -68,6 +72,35 @@ def test_decisions_go_to_a_file_that_is_there_whole_or_not_at_all(folder, capsys
     assert sorted(one.name for one in folder.iterdir()) == ["events.jsonl", "out.jsonl", "rules"]
 
 
+def test_a_file_that_cannot_be_finished_leaves_nothing(folder, monkeypatch, capsys):
+    def full(_folder):
+        yield b"{}"
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("tidings.commands.replay.merged", full)
+    assert main(["replay", "events.jsonl", "--output", "out.jsonl"]) == 1
+    assert capsys.readouterr().err == "out.jsonl: No space left on device\n"
+    assert sorted(one.name for one in folder.iterdir()) == ["events.jsonl", "rules"]
+
+
+def test_a_device_is_written_to_and_not_replaced(folder):
+    os.mkfifo(folder / "pipe")
+    reader = os.open(folder / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    assert main(["replay", "events.jsonl", "--output", "pipe"]) == 0
+    assert len(decided(os.read(reader, 10_000).decode())) == 2
+    os.close(reader)
+    assert (folder / "pipe").is_fifo()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a disk that is always full")
+@pytest.mark.parametrize("command", ["replay", "backtest rules/cart.yaml"])
+def test_a_full_disk_behind_standard_output_is_told_in_a_sentence(folder, monkeypatch, capsys, command):
+    with suppress(OSError), open("/dev/full", "w") as full:  # to close it fails as well
+        monkeypatch.setattr(sys, "stdout", full)
+        assert main([*command.split(), "events.jsonl"]) == 1
+    assert "the answer cannot be written: No space left on device\n" in capsys.readouterr().err
+
+
 def test_broken_lines_are_listed_with_their_numbers_and_only_fatal_if_somebody_says_so(folder, capsys):
     good = (folder / "events.jsonl").read_bytes()
     (folder / "events.jsonl").write_bytes(b"{\n" + good + b'{"messageId": "ann@example.com"}\n')
@@ -98,6 +131,8 @@ def test_what_a_rule_cannot_read_is_told(folder, capsys):
     [
         (["missing.jsonl"], 1, "missing.jsonl: there is no such file"),
         (["rules"], 1, "rules: is no file"),
+        (["events.jsonl", "--output", ""], 1, "is a folder, and no file"),
+        (["events.jsonl", "--output", "rules"], 1, "rules: is a folder, and no file"),
         (["events.jsonl", "--rules", "missing"], 1, "there is no such folder"),
         (["events.jsonl", "--since", "2025-04-01"], 0, ""),
         (["events.jsonl", "--until", "2020-01-01"], 1, "no event in this stretch of time; 4 lie outside"),
@@ -107,6 +142,9 @@ def test_what_a_rule_cannot_read_is_told(folder, capsys):
         (["events.jsonl", "--tz", "Nowhere"], 1, "there is no such time zone"),
         (["events.jsonl", "--history", "3d"], 1, "--since"),
         (["events.jsonl", "--rules", "rules", "--store", "sqlite:x"], 1, "and not both"),
+        (["events.jsonl", "--since", "0001-01-01", "--history", "30d"], 1, "of the years 1970 to 2999"),
+        (["events.jsonl", "--until", "9999-12-31T23:00-05:00"], 1, "of the years 1970 to 2999"),
+        (["events.jsonl", "--store", "sqlite:missing.db"], 1, "--store sqlite:missing.db: there is no such file"),
         (["events.jsonl", "--store", "nonsense"], 2, "TIDINGS_STORE must be"),
         (["bigquery:nonsense"], 1, "must be bigquery:PROJECT.DATASET.TABLE"),
     ],
@@ -114,6 +152,7 @@ def test_what_a_rule_cannot_read_is_told(folder, capsys):
 def test_each_mistake_has_an_answer_and_an_exit_code(folder, capsys, arguments, code, message):
     assert main(["replay", *arguments]) == code
     assert message in " ".join(capsys.readouterr().err.split())
+    assert not (folder / "missing.db").exists()
 
 
 def test_a_rule_that_is_refused_ends_it(folder, capsys):
@@ -130,7 +169,9 @@ def test_help_has_an_example_and_the_exit_codes(capsys, arguments):
     assert ("example" in capsys.readouterr().out) or not arguments
 
 
-@pytest.mark.parametrize("arguments", [["fly"], ["replay"], ["replay", "x", "--processes", "0"]])
+@pytest.mark.parametrize(
+    "arguments", [["fly"], ["replay"], ["replay", "x", "--processes", "0"], ["replay", "x", "--processes", "x"]]
+)
 def test_a_command_line_that_makes_no_sense_ends_with_2(capsys, arguments):
     with pytest.raises(SystemExit) as ended:
         main(arguments)

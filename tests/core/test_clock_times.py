@@ -30,6 +30,12 @@ def test_what_is_no_time_is_refused_with_what_one_looks_like(text):
         read(text, OSLO)
 
 
+@pytest.mark.parametrize("text", ["0001-01-01", "1969-12-31", "3000-01-01", "9999-12-31T23:00-05:00"])
+def test_a_year_that_no_event_is_of_is_refused(text):
+    with pytest.raises(ValueError, match="of the years 1970 to 2999"):
+        read(text, ZoneInfo("Asia/Tokyo"))
+
+
 def test_an_hour_that_happens_twice_is_refused_with_both_readings():
     """In Nuuk the clocks went back at 23:00, so that 22:00 to 23:00 came twice."""
     with pytest.raises(ValueError, match="happens twice in America/Nuuk") as refusal:

@@ -1,5 +1,6 @@
 """What another version of a rule decides differently."""
 
+import itertools
 from datetime import timedelta
 
 from hypothesis import given, settings
@@ -52,6 +53,17 @@ def test_another_outcome_or_template_at_the_same_instant_is_a_change():
 
 def test_what_rests_on_other_events_at_another_time_is_removed_and_added():
     assert changes([decided("v1")], [decided("v2", due="11:00", evidence=("m2",))]) == ["removed", "added"]
+
+
+def test_the_sum_of_times_does_not_depend_on_who_comes_first():
+    seconds = [0.1, 0.2, 0.3, 1e6 + 0.7]
+    sums = set()
+    for order in itertools.permutations(seconds):
+        told = Counts()
+        for one in order:
+            told.add(Counts(moved=1, later=1, later_seconds=one))
+        sums.add((told.moved, told.later_seconds))
+    assert sums == {(4, 1_000_001.3)}
 
 
 def test_other_people_keys_and_steps_have_nothing_to_do_with_each_other():

@@ -1,8 +1,10 @@
 """The past, gathered from files: every event at its person, whatever the files look like and however they are cut."""
 
+import errno
 import gzip
 import os
 import signal
+import tempfile
 from datetime import timedelta
 
 import pytest
@@ -13,9 +15,10 @@ from tests.drawn import START, UNTIL, histories, lines_of, rule_books
 from tests.people import an_engine, an_event
 from tidings import decisions, rule_set
 from tidings.events import decode, millis
-from tidings.history import run, sources
+from tidings.history import parts, run, sources
 from tidings.history.decided import Decide, Tally, merged, order
 from tidings.history.gather import Window
+from tidings.history.parts import Parts, PartsWriter
 from tidings.history.sources import HistoryError
 from tidings.identity import resolve
 from tidings.replay import replay
@@ -163,6 +166,43 @@ def test_a_file_of_no_events_is_an_error_that_says_why(tmp_path, content, messag
     (tmp_path / "events").write_bytes(content)
     with pytest.raises(HistoryError, match=message):
         people_of(sources.files([f"{tmp_path}/events"]))
+
+
+def test_what_may_not_be_read_is_an_error_and_so_is_a_pipe(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(HistoryError, match="pipe: is no file; several processes cannot read from a pipe"):
+        sources.files([f"{tmp_path}/pipe"])
+    path = a_file(tmp_path, lines_of(FOUR))
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.open", refuse)  # whoever runs tests as root may read everything
+    with pytest.raises(HistoryError, match=r"events.jsonl: Permission denied"):
+        sources.files([path])
+
+
+def test_a_file_that_is_larger_than_memory_is_written_bit_by_bit(tmp_path, monkeypatch):
+    """Nobody can begin in the middle of a packed file: one process has all of it."""
+    monkeypatch.setattr(parts, "MOST_WAITING", 500)
+    writer = PartsWriter(Parts(tmp_path, "people", 3), "me")
+    for number in range(100):
+        writer.add(f"u:{number}", b"x" * 100)
+        waiting = sum(map(len, writer._waiting.values()))
+        assert waiting < 1000
+    writer.flush()
+    assert sum(len(its) for part in range(3) for its in Parts(tmp_path, "people", 3).grouped(part).values()) == 100
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_full_temporary_folder_is_an_error_that_says_which(tmp_path, monkeypatch, processes):
+    def fail(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(PartsWriter, "flush", fail)
+    units = sources.files([a_file(tmp_path, lines_of(FOUR))])
+    with pytest.raises(run.DiskError, match=f"{tempfile.gettempdir()}: No space left on device"):
+        people_of(units, processes=processes)
 
 
 def test_what_is_not_there_is_an_error(tmp_path):

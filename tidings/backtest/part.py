@@ -1,6 +1,7 @@
 """The people of one part of the past, each through the rules as they are and as they would be."""
 
 import hashlib
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,11 +19,14 @@ from tidings.conditions import paths_of
 from tidings.decisions import Decision
 from tidings.difference import Difference
 from tidings.engine import Engine
-from tidings.events import Event, instant, millis
+from tidings.events import Event, instant, millis, receipt
 from tidings.history.decided import order, write_sorted
 from tidings.replay import replay
 from tidings.rule_set import RuleSet
 from tidings.store import ConsentRecord, Profile
+
+_Firing = tuple[str, str, datetime]
+"""What the decisions of one firing share, whoever they are under: entry key, episode (`once` names several), due."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -101,20 +105,22 @@ class BacktestPart:
             concerned = bool(replay(self._current, person, history, until).decisions)
         if not (concerned or outside):
             return
-        people = _Person(history)
+        people = _Person(history, self._question.goal)
         self._found.outside += len(outside)
         self._note_traits(people, outside)
         if concerned:
-            before = [one for one in replay(self._before, person, history, until).decisions if self._is_told(one)]
-            after = [one for one in replay(self._after, person, history, until).decisions if self._is_told(one)]
-            self._compare(people, before, after)
+            before = replay(self._before, person, history, until).decisions
+            self._compare(people, before, replay(self._after, person, history, until).decisions)
 
     def _is_told(self, decision: Decision) -> bool:
         since = self._question.since
         return since is None or decision.decided_at >= since
 
-    def _compare(self, person: "_Person", before: list[Decision], after: list[Decision]) -> None:
+    def _compare(self, person: "_Person", before: Sequence[Decision], after: Sequence[Decision]) -> None:
         rule_id = self._question.rule.id
+        ever = [one for one in after if one.rule_id == rule_id]
+        mails = [one for one in after if one.outcome == "send" and one.kind == "marketing"]
+        before, after = list(filter(self._is_told, before)), list(filter(self._is_told, after))
         mine = [one for one in after if one.rule_id == rule_id]
         theirs = [one for one in before if one.rule_id == rule_id]
         changes = difference.compare(theirs, mine)
@@ -124,55 +130,60 @@ class BacktestPart:
             sent = {send.send_id for send in those if send.outcome == "send"}
             alone = (send.rule_id for send in these if send.outcome == "send" and send.send_id not in sent)
             self._counts[name].update(rule for rule in alone if rule != rule_id)
-        if mine:
-            self._found.people += 1
-            self._note_traits(person, [one for one in mine if one.step == 0])
-        goals = self._note_runs(person, mine)
+        self._note_traits(person, [one for one in mine if one.step == 0])
+        goals = self._note_runs(person, ever)
         for one in mine:
-            self._note(one, after)
+            self._note(one, mails)
         self._keep_rows(changes, goals)
 
-    def _note(self, one: Decision, after: Sequence[Decision]) -> None:
-        """What became of one decision."""
+    def _note(self, one: Decision, mails: Sequence[Decision]) -> None:
+        """What became of one decision, among all marketing mails of its person."""
         self._counts["endings"][one.step, one.template, one.reason or one.outcome] += 1
         hour = one.decided_at.astimezone(self._question.zone).replace(minute=0, second=0, microsecond=0)
         self._counts["hours" if one.outcome == "send" else "stopped_hours"][hour.isoformat()] += 1
         if one.outcome == "send" and any(gate.detail.endswith("held until now") for gate in one.gates):
             self._found.held += 1
         if one.reason == "frequency_capped":
-            self._counts["capped_by"].update(self._cappers(one, after))
+            self._counts["capped_by"].update(self._cappers(one, mails))
 
-    def _cappers(self, one: Decision, after: Sequence[Decision]) -> set[str]:
-        """Whose mail had used up the cap."""
+    def _cappers(self, one: Decision, mails: Iterable[Decision]) -> set[str]:
+        """Whose mail had used up the cap; nobody's, if too many runs waited at the same time."""
         cap = self._question.rule.cap
-        if cap is None:  # too many runs at the same time
+        if cap is None:
             return set()
-        at = one.scheduled_at or one.due_at
+        at = _time_of(one)
         since = at - timedelta(milliseconds=cap.per)
-        return {
+        counted = [
             other.rule_id
-            for other in after
-            if other.outcome == "send"
-            and other.kind == "marketing"
-            and since < (other.scheduled_at or other.due_at) <= at
-            and other.send_id != one.send_id
+            for other in mails
+            if since < _time_of(other) <= at
+            and (other.person == one.person or other.person.startswith("a:"))  # and has joined them, or is they
             and (cap.across == "all" or other.category == one.category)
-        }
+        ]
+        return set(counted) if len(counted) >= cap.max else set()
 
-    def _note_runs(self, person: "_Person", mine: Sequence[Decision]) -> dict[tuple[str, str], int | None]:
-        """Firing by firing: did its person reach the goal by themselves? Returns when, by entry key and episode."""
-        runs: dict[tuple[str, str], list[Decision]] = defaultdict(list)
-        for one in mine:
-            runs[one.entry_key, one.episode].append(one)
-        reached: dict[tuple[str, str], int | None] = {}
+    def _note_runs(self, person: "_Person", ever: Sequence[Decision]) -> dict[_Firing, int | None]:
+        """Firing by firing: did its person reach the goal by themselves? Returns when.
+
+        `ever` is what the rule decided at any time: of a firing before `since` only later steps are told, so that it
+        is not counted; its first mail would be taken for none, or another one for its first.
+        """
+        runs: dict[_Firing, list[Decision]] = defaultdict(list)
+        for one in ever:
+            runs[_firing(one)].append(one)
+        reached: dict[_Firing, int | None] = {}
+        counted = [name for name, run in runs.items() if self._is_told(run[0])]
+        self._found.people += bool(counted)
         for name, run in runs.items():
             fired = millis(run[0].due_at)
-            goal = reached[name] = person.first(self._question.goal, fired, fired + self._question.within)
+            reached[name] = person.reached(fired, fired + self._question.within)
+        for name in counted:
+            run, goal = runs[name], reached[name]
             sends = [one for one in run if one.outcome == "send"]
             goals = self._found.mailed if sends else self._found.stopped
             goals.firings += 1
             if goal is None:
-                goals.open += fired + self._question.within > self._plan.until
+                goals.open += millis(run[0].due_at) + self._question.within > self._plan.until
             elif goal <= millis((sends or run)[0].decided_at):
                 goals.before += 1
             else:
@@ -204,11 +215,11 @@ class BacktestPart:
         for one in firings if asked else ():
             self._found.known.untraited += not asked <= person.profile(one.decided_at).traits.keys()
 
-    def _keep_rows(self, changes: Difference, goals: dict[tuple[str, str], int | None]) -> None:
+    def _keep_rows(self, changes: Difference, goals: dict[_Firing, int | None]) -> None:
         for pair in changes.pairs:
             one = pair.new or pair.old
             assert one is not None
-            goal = goals.get((one.entry_key, one.episode))
+            goal = goals.get(_firing(one))
             row = Row(
                 person=one.person,
                 entry_key=one.entry_key,
@@ -232,27 +243,52 @@ class BacktestPart:
         return self._found
 
 
+def _firing(one: Decision) -> _Firing:
+    return one.entry_key, one.episode, one.due_at
+
+
+def _time_of(one: Decision) -> datetime:
+    """When its cap was asked."""
+    return one.scheduled_at or one.due_at
+
+
 class _Person:
-    """What one person did, as far as it says whether a mail could reach them and whether they needed it."""
+    """What one person did, as far as it says whether a mail could reach them and whether they needed it.
 
-    def __init__(self, history: Sequence[Event]) -> None:
-        self._history = history
+    For a machine, which fires a rule ten thousand times, nothing here goes through its history for each of them.
+    """
 
-    def first(self, goal: str, after: int, until: int) -> int | None:
-        """When they first did this in (after, until], in milliseconds."""
-        times = (one.at for one in self._history if one.type == "track" and one.event == goal)
-        return min((at for at in times if after < at <= until), default=None)
+    def __init__(self, history: Sequence[Event], goal: str) -> None:
+        self._history = sorted(history, key=receipt)
+        self._goals = sorted(one.at for one in history if one.type == "track" and one.event == goal)
+
+    def reached(self, after: int, until: int) -> int | None:
+        """When they first reached the goal in (after, until], in milliseconds."""
+        place = bisect_right(self._goals, after)
+        return self._goals[place] if place < len(self._goals) and self._goals[place] <= until else None
 
     def profile(self, at: datetime) -> Profile:
         """Their traits at that time."""
-        profile: Profile | None = None
-        for event in self._history:
-            if event.type == "identify" and event.received_at <= at:
-                update = profiles.from_event(event)
-                assert update is not None
-                profile = profiles.merge(profile, update)
-        return profile or Profile(person=self._history[0].person)
+        known = bisect_right(self._profiles, at, key=lambda one: one[0])
+        return self._profiles[known - 1][1] if known else Profile(person=self._history[0].person)
 
     def said(self, at: datetime) -> list[ConsentRecord]:
         """Their consents until that time."""
-        return [one for event in self._history if event.received_at <= at for one in consent.from_event(event)]
+        known = bisect_right(self._consents, at, key=lambda one: one[0])
+        return [one for _, one in self._consents[:known]]
+
+    @cached_property
+    def _profiles(self) -> list[tuple[datetime, Profile]]:
+        """From when on they were known how."""
+        profile: Profile | None = None
+        known: list[tuple[datetime, Profile]] = []
+        for event in self._history:
+            update = profiles.from_event(event)
+            if update is not None:
+                profile = profiles.merge(profile, update)
+                known.append((event.received_at, profile))
+        return known
+
+    @cached_property
+    def _consents(self) -> list[tuple[datetime, ConsentRecord]]:
+        return [(event.received_at, one) for event in self._history for one in consent.from_event(event)]

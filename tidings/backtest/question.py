@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
+from tidings.events import EVENT_TYPES
 from tidings.rule_set import RuleSet
 from tidings.rulebook import compile_rule
 from tidings.rules import Rule
@@ -59,10 +60,11 @@ class Question:
 
     @property
     def names(self) -> Iterator[tuple[str, str]]:
-        """Type and name of the events that the rule looks at; not those of which any name will do."""
+        """Type and name of the events that the rule looks at; not those of which any name will do, nor segments."""
         for watchable, _ in compile_rule(self.rule).watched:
-            if watchable.subject[1] != ANY:
-                yield watchable.subject
+            kind, name = watchable.subject
+            if kind in EVENT_TYPES and name != ANY:
+                yield kind, name
 
 
 def goal_of(rule: Rule) -> str:

@@ -20,7 +20,7 @@ _DAYS = 31
 
 def show(report: Report, console: Console | None = None) -> None:
     """Print it."""
-    out = console or Console(highlight=False)
+    out = console or Console(highlight=False, emoji=False)
     rule, past = report.rule, report.past
     zone = ZoneInfo(past.zone)
     out.print(f"[bold]{escape(rule.name)}[/] ({rule.id}, version {rule.version})")
@@ -30,17 +30,18 @@ def show(report: Report, console: Console | None = None) -> None:
     )
     for warning in report.warnings:
         out.print(f"[yellow]{escape(warning)}[/]")
-    if not report.firings:
+    if not (report.firings or report.mails):  # a firing before `since` may send now
         out.print(
             "Nobody would have got it." + (f" {report.outside:,} were outside its audience." * bool(report.outside))
         )
     else:
         _when(report, out)
-        _goal(report, out)
+        if report.firings:
+            _goal(report, out)
     _collisions(report, out)
     if report.change:
         _change(report.change, report, out, zone)
-    _examples(report, out)
+    _examples(report, out, zone)
     out.print("\n[bold]What this cannot know[/]")
     for sentence in report.unknown:
         out.print(f"- {escape(sentence)}")
@@ -108,7 +109,7 @@ def _collisions(report: Report, out: Console) -> None:
 def _change(change: Change, report: Report, out: Console, zone: ZoneInfo) -> None:
     counts = change.counts
     out.print(f"\n[bold]Compared with version {change.version}, which runs now[/]\n")
-    if change.version == report.rule.version:
+    if change.version == report.rule.version and not counts.changed:  # of a paused one, every ending changes
         out.print("It is this very version.")
         return
     how = [
@@ -137,12 +138,12 @@ def _mean(seconds: float, count: int) -> str:
     return durations.text(round(seconds / count) * 1000)
 
 
-def _examples(report: Report, out: Console) -> None:
+def _examples(report: Report, out: Console, zone: ZoneInfo) -> None:
     if report.examples:
         out.print("\n[bold]What it would have looked like[/]\n")
     for one in report.examples:
         what = f"[red]{escape(one.fault)}[/]" if one.fault else escape(one.subject)
-        out.print(f"  {escape(one.person)}  {one.at[:16].replace('T', ' ')}  {one.template}: {what}")
+        out.print(f"  {escape(one.person)}  {_clock(datetime.fromisoformat(one.at), zone)}  {one.template}: {what}")
 
 
 def _table(header: Iterable[str], rows: Mapping[str, Iterable[str]]) -> Table:

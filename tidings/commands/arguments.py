@@ -65,6 +65,9 @@ def rules(options: argparse.Namespace, now: datetime) -> RuleSet:
     if options.store and options.rules:
         raise RefusedError("give either --rules or --store, and not both")
     if options.store:
+        scheme, _, path = options.store.partition(":")
+        if scheme == "sqlite" and path and not Path(path).exists():  # to open it would make an empty one
+            raise RefusedError(f"--store {options.store}: there is no such file")
         store = open_store(options.store, options.project)
         try:
             source = RuleSource(store, reports=False)
@@ -175,7 +178,6 @@ def now() -> datetime:
 
 
 def _at_least_one(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number of 1 or more")
+    return int(text)

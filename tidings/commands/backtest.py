@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
         write_lines([report.as_json(told)], None)
     else:
         summary.show(told)
-    return Exit.REFUSED if told.warnings and not told.firings else Exit.GOOD
+    return Exit.REFUSED if told.warnings and not (told.firings or told.mails) else Exit.GOOD
 
 
 def answer(options: argparse.Namespace) -> Report:
@@ -119,7 +119,7 @@ def find_rule(name: str, rules: RuleSet, templates: str) -> Rule:
         RefusedError: there is neither.
     """
     path = Path(name)
-    if path.suffix == ".yaml" or path.exists():
+    if path.suffix == ".yaml" or path.is_file():
         document = documents.parse_file(path)
         named = isinstance(document, dict) and isinstance(document.get("id"), str)
         rule_id = document["id"] if named else path.stem

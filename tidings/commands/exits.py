@@ -17,7 +17,7 @@ class Exit(IntEnum):
     LATER = 3
     """A store or an archive cannot be reached. The same command may work in a while."""
     INTERRUPTED = 130
-    """Ctrl-C (128 + SIGINT)."""
+    """Ctrl-C (128 + SIGINT), or SIGTERM."""
 
 
 class RefusedError(TidingsError):

@@ -1,6 +1,8 @@
 """The command line: `tidings COMMAND ...`. A command is loaded when it is asked for, so that help comes at once."""
 
 import argparse
+import errno
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -18,6 +20,9 @@ COMMANDS = {
     "simulate": "play a story with the clock advanced, and print everybody's inbox",
 }
 """Every command, and what it is for; each is a module of this package with `parser()` and `run(options)`."""
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""A disk takes no more. Files are asked for by those who write them; this is left for standard output."""
 
 EPILOG = """`tidings COMMAND --help` has the options and an example of each.
 
@@ -38,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         return _say(f"{error.name} is missing: install tidings[commands]", Exit.USAGE)
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # a subject may hold what a terminal cannot show
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # leave no process and no file behind either
     try:
         return int(module.run(module.parser().parse_args(arguments[1:])))
     except SettingsError as error:
@@ -48,8 +54,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _say(error, Exit.REFUSED)
     except BrokenPipeError:  # the reader of a pipe has seen enough
         return _say("", Exit.REFUSED)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        return _say(f"the answer cannot be written: {error.strerror}", Exit.REFUSED)
     except KeyboardInterrupt:
         return _say("interrupted", Exit.INTERRUPTED)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _without_command(arguments: Sequence[str]) -> int:

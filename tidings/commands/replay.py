@@ -75,23 +75,38 @@ def refuse_broken(found: Gathered, *, strict: bool) -> None:
 
 
 def write_lines(lines: Iterable[bytes], output: Path | None) -> None:
-    """One a line, to a file, which is there whole or not at all; or to standard output."""
+    """One a line, to a file, which is there whole or not at all; or to standard output.
+
+    Raises:
+        RefusedError: it cannot be written.
+    """
     if output is None:
         sys.stdout.flush()
         sys.stdout.buffer.writelines(line + b"\n" for line in lines)
         sys.stdout.buffer.flush()
         return
-    unfinished = output.with_name(f"{output.name}.part")
     try:
-        with unfinished.open("wb") as file:
-            file.writelines(line + b"\n" for line in lines)
-        unfinished.rename(output)
+        if output.is_dir():
+            raise RefusedError(f"{output}: is a folder, and no file")
+        if output.exists() and not output.is_file():  # a pipe, a terminal: nobody may put a file in its place
+            with output.open("wb") as file:
+                file.writelines(line + b"\n" for line in lines)
+            return
+        unfinished = output.with_name(f"{output.name}.part")
+        try:
+            with unfinished.open("wb") as file:
+                file.writelines(line + b"\n" for line in lines)
+            unfinished.rename(output)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise RefusedError(f"{output}: {error.strerror}") from None
 
 
 def _summarise(told: Tally, found: Gathered, rules: RuleSet) -> None:
-    console = Console(stderr=True)
+    console = Console(stderr=True, emoji=False)
     endings = sorted({ending for _, ending in told.endings}, key=lambda one: (one not in _OUTCOMES, one))
     table = Table("rule", *endings, *(["outside"] if told.outside else []), box=None, header_style="bold")
     for column in table.columns[1:]:

@@ -17,7 +17,7 @@ from tidings.history.sources import Unit
 MOST_FAULTS = 1000
 """So many broken lines of a piece are told one by one; all of them are counted."""
 
-_MOST_NAMES = 1000
+MOST_NAMES = 1000
 """So many names of events are counted; who makes a name of an id has more than anybody would look at."""
 
 
@@ -76,7 +76,7 @@ class Gathered(msgspec.Struct):
         self.faults = [*self.faults, *other.faults][:MOST_FAULTS]
         self.newest = max((one for one in (self.newest, other.newest) if one), default=None)
         self.oldest = min((one for one in (self.oldest, other.oldest) if one), default=None)
-        self.names = dict((Counter(self.names) + Counter(other.names)).most_common(_MOST_NAMES))
+        self.names = dict((Counter(self.names) + Counter(other.names)).most_common(MOST_NAMES))
 
 
 def scatter(unit: Unit, window: Window, people: Parts, anonymous: Parts) -> Gathered:
@@ -109,7 +109,7 @@ def scatter(unit: Unit, window: Window, people: Parts, anonymous: Parts) -> Gath
             writers[key[0]].add(key, line)
     for writer in writers.values():
         writer.flush()
-    found.names = dict(names.most_common(_MOST_NAMES))
+    found.names = dict(names.most_common(MOST_NAMES))
     return found
 
 

@@ -6,6 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+MOST_WAITING = 8 * 2**20
+"""So many bytes of records wait in memory, for all parts together, before they are written."""
+
 _LENGTHS = struct.Struct("<II")
 
 
@@ -49,10 +52,14 @@ class PartsWriter:
         self._parts = parts
         self._writer = writer
         self._waiting: dict[int, bytearray] = defaultdict(bytearray)
+        self._gathered = 0
 
     def add(self, key: str, data: bytes) -> None:
         """One record."""
         append_record(self._waiting[self._parts.number_of(key)], key, data)
+        self._gathered += len(data)
+        if self._gathered >= MOST_WAITING:  # a packed file, or a day of the archive, is larger than memory
+            self.flush()
 
     def flush(self) -> None:
         """Write down what was gathered."""
@@ -60,6 +67,7 @@ class PartsWriter:
             with (self._parts.folder / f"{self._parts.name}-{number}.{self._writer}").open("ab") as file:
                 file.write(waiting)
         self._waiting.clear()
+        self._gathered = 0
 
 
 def append_record(buffer: bytearray, key: str, data: bytes) -> None:

@@ -37,6 +37,10 @@ class ProcessDiedError(TidingsError):
     """A process has ended without a word; most likely there was no memory left for it."""
 
 
+class DiskError(TidingsError):
+    """What lies between two steps cannot be written to the temporary folder, or be read from it."""
+
+
 class Task(Protocol[_Result_co]):
     """What is done with the people of one part, one after another; made anew for each part, in any process."""
 
@@ -80,6 +84,7 @@ def gathered(units: Sequence[Unit], window: Window, processes: int, progress: Pr
         HistoryError: a source cannot be read, or holds no event of the window.
         TemporaryError: a source cannot be reached now.
         ProcessDiedError: one of several processes was killed.
+        DiskError: the temporary folder is full.
     """
     size = sum(unit.size for unit in units)
     count = max(1, min(MOST_PARTS, -(-size // PART_BYTES)))
@@ -131,9 +136,18 @@ class _Run(Generic[_Result]):
         self._progress = progress
 
     def map(self, step: str, function: Callable[[Any], Any], work: Sequence[Any]) -> Iterator[Any]:
-        """The results, as they come."""
+        """The results, as they come.
+
+        Raises:
+            DiskError: see there; what the work raises besides is raised as it is.
+        """
         self._progress(step, 0)
-        for done, result in enumerate(self._results(function, work), start=1):
+        results = self._results(function, work)
+        for done in range(1, len(work) + 1):
+            try:
+                result = next(results)
+            except OSError as error:  # of the temporary folder: a source says itself that it cannot be read
+                raise DiskError(f"{tempfile.gettempdir()}: {error.strerror}; TMPDIR names another folder") from None
             self._progress(step, done / len(work))
             yield result
 
@@ -156,12 +170,13 @@ def _run(processes: int, progress: Progress) -> Iterator[_Run[Any]]:
         yield _Run(None, progress)
         return
     context = multiprocessing.get_context(_METHOD)
-    executor = ProcessPoolExecutor(processes, mp_context=context, initializer=_leave_interrupts_to_the_parent)
+    executor = ProcessPoolExecutor(processes, mp_context=context, initializer=_leave_signals_to_the_parent)
     try:
         yield _Run(executor, progress)
     finally:
         executor.shutdown(cancel_futures=True)
 
 
-def _leave_interrupts_to_the_parent() -> None:
+def _leave_signals_to_the_parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # and not as the parent does

@@ -123,11 +123,18 @@ def files(patterns: Sequence[str]) -> list[Unit]:
 
 
 def _pieces(path: str) -> Iterator[Unit]:
-    if not Path(path).is_file():
+    if Path(path).is_dir():
         raise HistoryError(f"{path}: is no file; for all files in a folder say {path.rstrip('/')}/*")
-    size = Path(path).stat().st_size
-    with Path(path).open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
+    if not Path(path).is_file():
+        raise HistoryError(
+            f"{path}: is no file; several processes cannot read from a pipe, so write it to a file first"
+        )
+    try:
+        size = Path(path).stat().st_size
+        with Path(path).open("rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+    except OSError as error:
+        raise HistoryError(f"{path}: {error.strerror}") from None
     if packed:
         yield PackedFile(path, size)
         return
