@@ -82,9 +82,11 @@ class _Worker:
             time.sleep(every)
 
     def _compare(self) -> None:
-        rules = [rule for rule in self._source.rule_set.rules.values() if rule.shadow_of]
-        for rule in shadows.due(rules, self.store.rules(), datetime.now(UTC)) if rules else ():
-            comparison = shadows.latest(self.store, rule, datetime.now(UTC))
+        rules = self._source.rule_set.rules
+        pairs = {rule.id: live for rule in rules.values() if (live := rules.get(rule.shadow_of or "")) is not None}
+        ours = [rules[name] for name in pairs]
+        for rule in shadows.due(ours, self.store.rules(), datetime.now(UTC)) if ours else ():
+            comparison = shadows.latest(self.store, rule, pairs[rule.id], datetime.now(UTC))
             with self._reporting:
                 shadows.write(self.store, comparison)
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from importlib.resources.abc import Traversable
 from typing import Any, TypeVar, get_args
 
+import msgspec
 import yaml
 from pydantic import BaseModel, ValidationError
 
@@ -116,7 +117,13 @@ def parse_bytes(data: bytes, name: str, what: str = "rule") -> Any:
         InvalidRuleError: it is no YAML; with the line.
     """
     try:
-        return parse(data.decode())
+        document = parse(data.decode())
+        msgspec.json.encode(document)
+        return document
+    except UnicodeEncodeError:
+        reason = "holds half a character, such as \\ud83d; write the whole one"
+    except TypeError:
+        reason = "is YAML that is no JSON: names of fields must be text, so that true, null and lists are none"
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         reason = f"is no UTF-8: line {line}; save the file as UTF-8"
@@ -125,7 +132,7 @@ def parse_bytes(data: bytes, name: str, what: str = "rule") -> Any:
     except yaml.YAMLError as error:
         reason = f"is no YAML: {_why_no_yaml(error, data)}"
     except RecursionError:
-        reason = "is nested too deeply"
+        reason = "is nested too deeply, or contains itself"
     except ValueError as error:  # a date such as 2026-02-31
         reason = f"is no YAML: {error}"
     raise InvalidRuleError(name, [fault("", f"{name}.yaml", reason)], what)

@@ -131,8 +131,9 @@ class RuleBook:
         for rule in superseded:
             current = self.rules.get(rule.id)
             if current is not None and current.version != rule.version:
-                # Whether it is live or paused now is said by the rule of today.
-                as_of_today = rule.model_copy(update={"status": current.rule.status})
+                # Whether it is live or paused now, and whose shadow it is, is said by the rule of today.
+                today = {name: getattr(current.rule, name) for name in ("status", "shadow_of")}
+                as_of_today = rule.model_copy(update=today)
                 self._earlier[rule.id, rule.version] = compile_rule(as_of_today, time_scale, superseded=True)
         everything = [*self._earlier.values(), *self.rules.values()]  # what has begun hears of an event first
         for one in everything:

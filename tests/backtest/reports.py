@@ -103,6 +103,7 @@ def a_report(past: Iterable[datetime], mails: int = 3, stopped: int = 1, zone: s
         examples=(),
         unknown=("What anybody did before.",),
         warnings=(),
+        unheard=(),
     )
     return msgspec.structs.replace(report, **fields)
 

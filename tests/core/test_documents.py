@@ -24,7 +24,7 @@ def faults(data):
         ("id: x\nname: a\x00b\n", "is no YAML: line 2: the character U+0000 is not allowed"),
         ("id: x\nname: 2026-02-31\n", "is no YAML: day is out of range for month"),
         ("id: [x\n", "is no YAML: line 2: expected ',' or ']', but got '<stream end>'"),
-        ("[" * 3000, "is nested too deeply"),
+        ("[" * 3000, "is nested too deeply, or contains itself"),
         ("id: x\n---\nid: y\n", "is no YAML: line 2: but found another document"),
     ],
 )
@@ -126,3 +126,17 @@ def test_a_path_is_found_in_the_file_also_where_it_says_the_same_more_shortly(pa
 def test_a_file_that_is_no_yaml_has_no_lines():
     assert lines("a: [").of("a") is None
     assert lines("").of("a") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("true: 1", "names of fields must be text"),
+        ("{trigger: {null: 1}}", "names of fields must be text"),
+        ("a: &a [*a]", "contains itself"),
+        ('name: "\\ud83d"', "half a character"),
+    ],
+)
+def test_what_no_store_could_hold_is_refused_with_a_reason(text, reason):
+    with pytest.raises(InvalidRuleError, match=reason):
+        documents.parse_bytes(text.encode(), "cart")

@@ -255,3 +255,9 @@ def test_events_are_told_whole(tmp_path):
     with run.gathered(units, Window(), 1, lambda *_: None) as past:
         [found] = past.each_part(Whole)
     assert found == {odd.person: [decode(lines_of([odd])[0])]}
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_byte_order_mark_costs_no_line(tmp_path, pack):
+    (tmp_path / "events").write_bytes(pack(b"\xef\xbb\xbf" + b"\r\n".join(lines_of(FOUR))))
+    assert people_of(sources.files([f"{tmp_path}/events"]))[1].events == 4

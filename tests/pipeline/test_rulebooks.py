@@ -14,6 +14,7 @@ from tests.sends import a_decision
 from tests.support import eventually
 from tidings.adapters.sqlite_store import SqliteStore
 from tidings.errors import StoreError
+from tidings.rules import load
 from tidings.state import PersonState
 
 GREETING = a_rule(id="greeting", trigger={"performed": {"event": "Signed Up"}})
@@ -100,8 +101,9 @@ SHADOW = {**LIVE, "id": "cart-again", "status": "shadow", "shadow_of": "cart"}
 
 def decide(store, rule_id, person, outcome):
     """As the mailer writes it down."""
-    now = datetime.now(UTC)
+    now = datetime.now(UTC) - timedelta(minutes=10)
     names = {"rule_id": rule_id, "send_id": f"{rule_id} {person}", "due_at": now, "decided_at": now}
+    names["rule_version"] = load({**LIVE, "id": rule_id}).version
     store.claim(a_decision(person, outcome=outcome, **names), now, timedelta(minutes=1))
 
 

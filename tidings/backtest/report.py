@@ -139,6 +139,7 @@ class Report(_Told, frozen=True, kw_only=True):
         rows / all_rows: the first decisions, and how many there are; `tidings backtest --people` writes all of them.
         unknown: what this cannot know, in sentences.
         warnings: what looks wrong, in sentences.
+        unheard: the names that the rule looks for and that no event has.
     """
 
     rule: About
@@ -159,6 +160,7 @@ class Report(_Told, frozen=True, kw_only=True):
     examples: tuple[Shown, ...]
     unknown: tuple[str, ...]
     warnings: tuple[str, ...]
+    unheard: tuple[str, ...]
 
 
 def make(
@@ -231,6 +233,7 @@ def make(
         examples=tuple(show(one, templates) for one in found.examples),
         unknown=tuple(unknowns.sentences(question, found, past, until)),
         warnings=tuple(unknowns.warnings(question, found, past)),
+        unheard=tuple(name for _, name in unknowns.unheard(question.names, past)),
     )
 
 

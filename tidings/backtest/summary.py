@@ -10,6 +10,7 @@ from rich.table import Table
 
 from tidings import durations
 from tidings.backtest.report import Change, Outcome, Report
+from tidings.printable import printable
 
 _BAR = 40
 _FEW = 2
@@ -23,13 +24,13 @@ def show(report: Report, console: Console | None = None) -> None:
     out = console or Console(highlight=False, emoji=False)
     rule, past = report.rule, report.past
     zone = ZoneInfo(past.zone)
-    out.print(f"[bold]{escape(rule.name)}[/] ({rule.id}, version {rule.version})")
+    out.print(f"[bold]{_safe(rule.name)}[/] ({rule.id}, version {rule.version})")
     out.print(
         f"{past.events:,} events of {past.people:,} people, "
         f"{_clock(past.since, zone)} to {_clock(past.until, zone)} {past.zone}\n"
     )
     for warning in report.warnings:
-        out.print(f"[yellow]{escape(warning)}[/]")
+        out.print(f"[yellow]{_safe(warning)}[/]")
     if not (report.firings or report.mails):  # a firing before `since` may send now
         out.print(
             "Nobody would have got it." + (f" {report.outside:,} were outside its audience." * bool(report.outside))
@@ -44,7 +45,7 @@ def show(report: Report, console: Console | None = None) -> None:
     _examples(report, out, zone)
     out.print("\n[bold]What this cannot know[/]")
     for sentence in report.unknown:
-        out.print(f"- {escape(sentence)}")
+        out.print(f"- {_safe(sentence)}")
 
 
 def _when(report: Report, out: Console) -> None:
@@ -67,7 +68,7 @@ def _when(report: Report, out: Console) -> None:
 
 def _goal(report: Report, out: Console) -> None:
     conversion = report.conversion
-    goal, window = escape(conversion.goal), durations.text(conversion.within)
+    goal, window = _safe(conversion.goal), durations.text(conversion.within)
     out.print(f"\n[bold]{goal}[/] within {window} of the trigger, by themselves\n")
     both = (("with a mail", conversion.mailed), ("without one", conversion.stopped))
     columns = ["before mail", "after mail", "not at all", "not over"]
@@ -131,7 +132,7 @@ def _change(change: Change, report: Report, out: Console, zone: ZoneInfo) -> Non
     shown = [row for row in report.rows if row.change not in ("", "same")][:5]
     for row in shown:
         by = f" by {_mean(abs(row.moved_seconds), 1)}" if row.moved_seconds else ""
-        out.print(f"  {row.change}{by}: {escape(row.person)} {escape(row.entry_key)} due {_clock(row.due_at, zone)}")
+        out.print(f"  {row.change}{by}: {_safe(row.person)} {_safe(row.entry_key)} due {_clock(row.due_at, zone)}")
 
 
 def _mean(seconds: float, count: int) -> str:
@@ -142,8 +143,8 @@ def _examples(report: Report, out: Console, zone: ZoneInfo) -> None:
     if report.examples:
         out.print("\n[bold]What it would have looked like[/]\n")
     for one in report.examples:
-        what = f"[red]{escape(one.fault)}[/]" if one.fault else escape(one.subject)
-        out.print(f"  {escape(one.person)}  {_clock(datetime.fromisoformat(one.at), zone)}  {one.template}: {what}")
+        what = f"[red]{_safe(one.fault)}[/]" if one.fault else _safe(one.subject)
+        out.print(f"  {_safe(one.person)}  {_clock(datetime.fromisoformat(one.at), zone)}  {one.template}: {what}")
 
 
 def _table(header: Iterable[str], rows: Mapping[str, Iterable[str]]) -> Table:
@@ -156,9 +157,13 @@ def _table(header: Iterable[str], rows: Mapping[str, Iterable[str]]) -> Table:
         table.columns[-1].justify = "left"
     table.columns[0].no_wrap = True
     for name, cells in rows.items():
-        table.add_row(escape(name), *cells)
+        table.add_row(_safe(name), *cells)
     return table
 
 
 def _clock(at: datetime, zone: ZoneInfo) -> str:
     return f"{at.astimezone(zone):%Y-%m-%d %H:%M}"
+
+
+def _safe(text: str) -> str:
+    return escape(printable(text))

@@ -1,7 +1,7 @@
 """What a backtest cannot know, said instead of guessed; and what looks wrong about the question."""
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from tidings import durations
@@ -48,15 +48,19 @@ def sentences(question: Question, found: Findings, past: Gathered, until: dateti
     )
 
 
+def unheard(names: Iterable[tuple[str, str]], past: Gathered) -> list[tuple[str, str]]:
+    """Which of these names (type and name) nobody has ever sent, as far as all names were counted."""
+    return sorted({one for one in names if one not in past.names}) if len(past.names) < MOST_NAMES else []
+
+
 def warnings(question: Question, found: Findings, past: Gathered) -> Iterator[str]:
     """What looks wrong: names that nobody has ever sent, and events that the rule could not read."""
     known = {name for _, name in past.names}
-    for kind, name in sorted({*question.names, ("track", question.goal)}):
-        if (kind, name) not in past.names and len(past.names) < MOST_NAMES:  # and otherwise nobody has counted all
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {close[0]}?" if close else ""
-            what = "event" if kind == "track" else kind
-            yield f"No {what} called {name} is among these events{hint}"
+    for kind, name in unheard({*question.names, ("track", question.goal)}, past):
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        what = "event" if kind == "track" else kind
+        yield f"No {what} called {name} is among these events{hint}"
     for detail, count in sorted(found.mismatches.items()):
         yield f"{count:,} events could not be read by the rule: {detail}"
     if past.broken:

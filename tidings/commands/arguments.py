@@ -13,14 +13,15 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from tidings import clock_times, durations, rule_set
 from tidings.adapters.stores import open_store
-from tidings.commands.exits import RefusedError
+from tidings.commands.exits import RefusedError, UsageError
 from tidings.history import sources
 from tidings.history.gather import Window
 from tidings.history.run import Progress as Tell
-from tidings.history.sources import HistoryError, Unit
+from tidings.history.sources import Unit
 from tidings.quiet_hours import zone_of
 from tidings.rule_set import RuleSet
 from tidings.rule_source import RuleSource
+from tidings.store import Store
 
 EVENTS = """where the events are: files of JSON Lines, as on the events topic, gzip or not; patterns such as
 'events/2026-03-*.jsonl.gz'; or the archive, bigquery:PROJECT.DATASET.TABLE"""
@@ -55,6 +56,27 @@ def add_store(parser: argparse.ArgumentParser, default: str | None, help: str) -
     parser.add_argument("--project", default=project, help="the Google Cloud project of a Firestore store")
 
 
+@contextmanager
+def opened(options: argparse.Namespace, *, make: bool = False) -> Iterator[Store]:
+    """The store of `add_store`. A file that is not there is not made up, unless `make` says so: it would be empty.
+
+    Raises:
+        RefusedError: there is no such file.
+        SettingsError: it is the name of no store.
+        StoreError: it cannot be reached now.
+    """
+    scheme, _, path = options.store.partition(":")
+    if make and scheme == "sqlite" and not Path(path).parent.is_dir():
+        raise RefusedError(f"--store {options.store}: there is no folder {Path(path).parent}; `make run` makes it")
+    if scheme == "sqlite" and path not in ("", ":memory:") and not (make or Path(path).is_file()):
+        raise RefusedError(f"--store {options.store}: there is no such file; after `make run` it is .tidings/store.db")
+    store = open_store(options.store, options.project)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
 def rules(options: argparse.Namespace, now: datetime) -> RuleSet:
     """The rules of `add_rules`.
 
@@ -63,18 +85,12 @@ def rules(options: argparse.Namespace, now: datetime) -> RuleSet:
         StoreError: the store cannot be read now.
     """
     if options.store and options.rules:
-        raise RefusedError("give either --rules or --store, and not both")
+        raise UsageError("give either --rules or --store, and not both")
     if options.store:
-        scheme, _, path = options.store.partition(":")
-        if scheme == "sqlite" and path and not Path(path).exists():  # to open it would make an empty one
-            raise RefusedError(f"--store {options.store}: there is no such file")
-        store = open_store(options.store, options.project)
-        try:
+        with opened(options) as store:
             source = RuleSource(store, reports=False)
             source.refresh(now)
             return source.rule_set
-        finally:
-            store.close()
     return rule_set.from_folder(options.rules or Path("rules"))
 
 
@@ -92,15 +108,15 @@ class Times:
         self.since = instant(options.since, self.zone)
         until = instant(options.until, self.zone)
         if self.since and until and self.since >= until:
-            raise HistoryError(f"--since {options.since} does not lie before --until {options.until}: an empty range")
+            raise UsageError(f"--since {options.since} does not lie before --until {options.until}: an empty range")
         if options.history and not self.since:
-            raise HistoryError("--history is about what lies before --since, and there is none")
+            raise UsageError("--history is about what lies before --since, and there is none")
         reads_since = None
         if options.history and self.since:
             try:
                 reads_since = clock_times.before(self.since, durations.parse(options.history))
             except ValueError as error:
-                raise HistoryError(f"--history {options.history}: {error}") from None
+                raise UsageError(f"--history {options.history}: {error}") from None
         self.window = Window(reads_since, until)
 
 
@@ -108,11 +124,11 @@ def zone(name: str) -> ZoneInfo:
     """The time zone of this name.
 
     Raises:
-        RefusedError: there is none.
+        UsageError: there is none.
     """
     found = zone_of(name)
     if found is None:
-        raise RefusedError(f"--tz {name}: there is no such time zone; it must be an IANA name such as Europe/Oslo")
+        raise UsageError(f"--tz {name}: there is no such time zone; it must be an IANA name such as Europe/Oslo")
     return found
 
 
@@ -120,12 +136,12 @@ def instant(text: str | None, of: ZoneInfo) -> datetime | None:
     """A time that somebody has typed.
 
     Raises:
-        HistoryError: it is none, or happens twice or never by the clocks of that zone.
+        UsageError: it is none, or happens twice or never by the clocks of that zone.
     """
     try:
         return clock_times.read(text, of) if text else None
     except ValueError as error:
-        raise HistoryError(str(error)) from None
+        raise UsageError(str(error)) from None
 
 
 def units(names: Sequence[str], window: Window) -> list[Unit]:

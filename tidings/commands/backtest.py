@@ -16,7 +16,7 @@ from tidings.backtest.part import Backtest, Row
 from tidings.backtest.question import Question, goal_of
 from tidings.backtest.report import Report
 from tidings.commands import arguments
-from tidings.commands.exits import Exit, RefusedError
+from tidings.commands.exits import Exit, RefusedError, UsageError
 from tidings.commands.replay import refuse_broken, write_lines
 from tidings.events import instant
 from tidings.history import run as histories
@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
         write_lines([report.as_json(told)], None)
     else:
         summary.show(told)
-    return Exit.REFUSED if told.warnings and not (told.firings or told.mails) else Exit.GOOD
+    return Exit.REFUSED if told.unheard and not (told.firings or told.mails) else Exit.GOOD
 
 
 def answer(options: argparse.Namespace) -> Report:
@@ -135,4 +135,4 @@ def _length(text: str) -> int:
     try:
         return durations.parse(text)
     except ValueError as error:
-        raise RefusedError(f"--within {text}: {error}") from None
+        raise UsageError(f"--within {text}: {error}") from None

@@ -20,5 +20,9 @@ class Exit(IntEnum):
     """Ctrl-C (128 + SIGINT), or SIGTERM."""
 
 
+class UsageError(TidingsError):
+    """The command line makes no sense, in a way that its parser cannot see."""
+
+
 class RefusedError(TidingsError):
     """The answer is no, and there is nothing more to say than this message."""

@@ -3,15 +3,13 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 
 import msgspec
 
 from tidings import rule_set
-from tidings.adapters.stores import open_store
 from tidings.commands import arguments
-from tidings.commands.exits import Exit, RefusedError
+from tidings.commands.exits import Exit, UsageError
 from tidings.explaining import feed, ledger, text
 from tidings.explaining.archive import Archived, history_of, of_person
 from tidings.explaining.explain import explain
@@ -20,6 +18,7 @@ from tidings.explaining.rules_then import rules_at, with_history
 from tidings.explaining.trace import trace
 from tidings.explaining.verify import end_of, verify
 from tidings.history.gather import Window
+from tidings.printable import printable
 from tidings.rule_set import RuleSet
 from tidings.rule_source import RuleSource
 from tidings.store import Activity, LedgerEntry, Store
@@ -61,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     """Explain; returns the exit code: REFUSED when nothing was found, and when the archive says otherwise."""
     _check(options)
     asked = _Asked(options)
-    with closing(_open(options)) as store:
+    with arguments.opened(options) as store:
         rules = _rules(options, store)
         if options.send_id:
             return asked.one(store, ledger.entry_of(store, options.send_id), rules)
@@ -72,18 +71,18 @@ def _check(options: argparse.Namespace) -> None:
     """What argparse cannot say.
 
     Raises:
-        RefusedError: these options do not go together.
+        UsageError: these options do not go together.
     """
     if bool(options.send_id) == bool(options.person):
-        raise RefusedError("say either SEND_ID or --person P")
+        raise UsageError("say either SEND_ID or --person P")
     if (options.rule or options.at) and not options.person:
-        raise RefusedError("--rule and --at go with --person")
+        raise UsageError("--rule and --at go with --person")
     if options.verify and options.person and not options.rule:
-        raise RefusedError("--verify asks about one mail: say SEND_ID, or --person with --rule (and --at)")
+        raise UsageError("--verify asks about one mail: say SEND_ID, or --person with --rule (and --at)")
     if (options.since or options.until or options.trace) and not options.verify:
-        raise RefusedError("--since, --until and --trace are about the archive: say --verify EVENTS")
+        raise UsageError("--since, --until and --trace are about the archive: say --verify EVENTS")
     if options.trace and not options.rule:
-        raise RefusedError("--trace watches one rule: say --person P --rule R")
+        raise UsageError("--trace watches one rule: say --person P --rule R")
 
 
 class _Asked:
@@ -164,7 +163,7 @@ class _Asked:
         if self._options.json:
             print(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
         else:
-            print(as_text, end="")
+            print(printable(as_text), end="")
 
 
 _FAR_AWAY = "{person}: nothing was decided within a day of {at}; this is the nearest. The archive can say why: --verify"
@@ -179,14 +178,6 @@ def _nothing(person: str, rule_id: str | None, lines: Sequence[Activity]) -> str
         f"{person}: nothing was decided{of_rule}. The feed holds {len(did):,} events of theirs{latest}.\n"
         "The archive can say what each of them meant: --person P --rule R --verify EVENTS"
     )
-
-
-def _open(options: argparse.Namespace) -> Store:
-    """The store, which a command that only looks does not make."""
-    scheme, _, rest = options.store.partition(":")
-    if scheme == "sqlite" and rest != ":memory:" and not Path(rest).is_file():
-        raise RefusedError(f"--store {options.store}: there is no such file; after `make run` it is .tidings/store.db")
-    return open_store(options.store, options.project)
 
 
 def _rules(options: argparse.Namespace, store: Store) -> RuleSet:

@@ -3,13 +3,11 @@
 import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from tidings import rendering
-from tidings.adapters.stores import open_store
 from tidings.commands import arguments, asking
 from tidings.commands.exits import RefusedError
 from tidings.document_text import difference
@@ -33,24 +31,6 @@ def add_store(parser: argparse.ArgumentParser) -> None:
 def add_templates(parser: argparse.ArgumentParser) -> None:
     """Where the messages are that rules name."""
     parser.add_argument("--templates", default="", metavar="DIR", help="where messages are (default: those that ship)")
-
-
-@contextmanager
-def opened(options: argparse.Namespace) -> Iterator[Store]:
-    """The store of `add_store`. A file that is not there is not made up: it would be empty.
-
-    Raises:
-        RefusedError: there is no such file.
-        StoreError: it cannot be reached now.
-    """
-    scheme, _, path = options.store.partition(":")
-    if scheme == "sqlite" and path != ":memory:" and not Path(path).parent.is_dir():
-        raise RefusedError(f"--store {options.store}: there is no folder {Path(path).parent}; `make run` makes it")
-    store = open_store(options.store, options.project)
-    try:
-        yield store
-    finally:
-        store.close()
 
 
 def read(paths: Sequence[Path]) -> tuple[dict[Key, Any], dict[Key, Path]]:

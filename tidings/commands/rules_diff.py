@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from tidings.commands import rule_files
+from tidings.commands import arguments, rule_files
 from tidings.commands.exits import Exit
 from tidings.pushing import stored
 from tidings.versions import same
@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
     """Compare; returns the exit code. Documents that are only in the store count when a whole folder is compared."""
     paths = options.files or [Path("rules")]
     documents, origins = rule_files.read(paths)
-    with rule_files.opened(options) as store:
+    with arguments.opened(options) as store:
         there = stored(store)
     only_there = [key for key in there if key not in documents] if any(path.is_dir() for path in paths) else []
     only_here = [key for key in documents if key not in there]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from tidings.commands import rule_files
+from tidings.commands import arguments, rule_files
 from tidings.commands.exits import Exit, RefusedError
 from tidings.document_text import dump
 from tidings.pushing import Key, stored
@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> int:
     """Show it; returns the exit code."""
-    with rule_files.opened(options) as store:
+    with arguments.opened(options) as store:
         there = stored(store)
         key = rule_files.find(options.rule, there, store)
         records = store.versions(*key)

@@ -7,7 +7,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from tidings.commands import rule_files
+from tidings.commands import arguments, rule_files
 from tidings.commands.exits import Exit
 from tidings.commands.replay import write_lines
 from tidings.pushing import Key, stored
@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> int:
     """List; returns the exit code."""
-    with rule_files.opened(options) as store:
+    with arguments.opened(options) as store:
         there = stored(store)
     if options.json:
         write_lines([msgspec.json.encode(_plain(key, record)) for key, record in there.items()], None)

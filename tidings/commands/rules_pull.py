@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from tidings.commands import asking, rule_files
+from tidings.commands import arguments, asking, rule_files
 from tidings.commands.exits import Exit, RefusedError
 from tidings.document_text import MODELINE, dump
 from tidings.pushing import Key, stored
@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     """Pull; returns the exit code."""
     folder: Path = options.folder
     documents, origins = rule_files.read([folder]) if folder.exists() else ({}, {})
-    with rule_files.opened(options) as store:
+    with arguments.opened(options) as store:
         there = {key: record.document for key, record in stored(store).items()}
     different = [key for key in there if key not in documents or not same(there[key], documents[key])]
     if not different:

@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> int:
     """Push; returns the exit code."""
     documents, origins = rule_files.read(options.files or [Path("rules")])
-    with rule_files.opened(options) as store:
+    with arguments.opened(options, make=True) as store:
         there = stored(store)
         known = rule_files.checked(documents, there, options.templates)
         different = changed(documents, there)

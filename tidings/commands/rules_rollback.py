@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> int:
     """Roll back; returns the exit code."""
-    with rule_files.opened(options) as store:
+    with arguments.opened(options) as store:
         there = stored(store)
         key = rule_files.find(options.rule, there, store)
         record = there.get(key)

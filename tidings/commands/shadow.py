@@ -9,12 +9,13 @@ from rich.console import Console
 from rich.table import Table
 
 from tidings import durations, shadows
-from tidings.adapters.stores import open_store
 from tidings.commands import arguments
-from tidings.commands.exits import Exit, RefusedError
+from tidings.commands.exits import Exit, RefusedError, UsageError
 from tidings.commands.replay import write_lines
 from tidings.difference import Change, Pair
 from tidings.documents import unknown
+from tidings.printable import printable
+from tidings.rule_source import RuleSource
 from tidings.shadows import Comparison
 from tidings.store import RuleRecord
 
@@ -58,13 +59,15 @@ def run(options: argparse.Namespace) -> int:
     try:
         length = timedelta(milliseconds=durations.parse(options.since))
     except ValueError as error:
-        raise RefusedError(f"--since {options.since}: {error}") from None
-    store = open_store(options.store, options.project)
-    try:
+        raise UsageError(f"--since {options.since}: {error}") from None
+    with arguments.opened(options) as store:
         live = _live(options, store.rules())
-        found = shadows.compare_in(store, options.rule, live, now - length, now)
-    finally:
-        store.close()
+        source = RuleSource(store, reports=False)
+        source.refresh(now)
+        rules = source.rule_set.rules
+        if unfit := next((name for name in (options.rule, live) if name not in rules), None):
+            raise RefusedError(f"{unfit} does not run: `tidings rules list` says why")
+        found = shadows.compare_in(store, rules[options.rule], rules[live], now - length, now)
     if options.json:
         write_lines([msgspec.json.encode(_plain(found))], None)
     else:
@@ -106,6 +109,8 @@ def _show(found: Comparison) -> None:
             if change == "same" or number == _EXAMPLES:
                 break
             table.add_row("", "", *_cells(pair))
+    if found.open:
+        table.add_row("not to be told yet", f"{found.open:,}", "", "", "")
     out.print(table)
 
 
@@ -118,7 +123,7 @@ def _cells(pair: Pair) -> tuple[str, str, str]:
         about = f"{durations.text(round(abs(pair.moved).total_seconds()) * 1000)} {way}"
     elif pair.change == "changed":
         about = " -> ".join(half.reason or half.outcome for half in (pair.old, pair.new) if half)
-    return one.person, _clock(one.due_at), about
+    return printable(one.person), _clock(one.due_at), about
 
 
 def _plain(found: Comparison) -> dict[str, object]:

@@ -1,5 +1,6 @@
 """Where past events come from: files of JSON Lines, in pieces that several processes can read at the same time."""
 
+import codecs
 import glob
 import gzip
 import os
@@ -76,7 +77,7 @@ class FilePiece(msgspec.Struct, frozen=True):
                     block += file.readline()
         except OSError as error:
             raise HistoryError(f"{self.path}: {error.strerror}") from None
-        return block.removesuffix(b"\n").split(b"\n")
+        return (block if start else block.removeprefix(codecs.BOM_UTF8)).removesuffix(b"\n").split(b"\n")
 
 
 class PackedFile(msgspec.Struct, frozen=True):
@@ -99,6 +100,7 @@ class PackedFile(msgspec.Struct, frozen=True):
         """See `Unit`."""
         try:
             with gzip.open(self.path) as file:
+                yield file.readline().removeprefix(codecs.BOM_UTF8).removesuffix(b"\n")
                 for line in file:
                     yield line.removesuffix(b"\n")
         except (gzip.BadGzipFile, EOFError, zlib.error):
