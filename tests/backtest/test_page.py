@@ -445,3 +445,13 @@ def test_every_letter_stands_out_from_its_ground(scheme, ground, letters):
     lighter, darker = sorted((luminance(known[ground]), luminance(known[letters])), reverse=True)
 
     assert (lighter + 0.05) / (darker + 0.05) >= 4.5
+
+
+def test_a_paused_rule_compared_with_itself_differs_in_how_it_ends():
+    change = Change(version="8be1d2ef", counts=Counts(changed=4))
+    assert "4 differ" in section(msgspec.structs.replace(everything(), change=change), "change").text
+
+
+def test_later_mails_of_what_had_fired_before_are_not_nobodys():
+    report = msgspec.structs.replace(nothing(), mails=2)
+    assert "2 later mails would have gone" in section(report, "answer").text
