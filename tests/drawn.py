@@ -107,7 +107,8 @@ def histories(draw, most=25, longest_delay=60, anonymous=True):
     events: list[Event] = []
     for number in range(draw(st.integers(0, most))):
         happened = millis(START) + draw(st.integers(0, 360)) * MINUTE + draw(st.sampled_from([0, 0, 1, 999]))
-        received = happened + draw(st.sampled_from([0, 0, 0, 1, min(20, longest_delay), longest_delay])) * MINUTE
+        delay = draw(st.sampled_from([0, 0, 0, 1, min(20, longest_delay), longest_delay])) * MINUTE
+        received = happened + delay + 2 * number  # no two at the same instant: their order is nobody's to say
         named = {"message_id": f"m{number}", **draw(st.sampled_from(who))}
         match draw(st.integers(0, 9)):
             case 0:
