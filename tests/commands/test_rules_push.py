@@ -63,6 +63,14 @@ def test_without_a_terminal_somebody_must_have_said_yes(place):
     assert place.rules() == {}
 
 
+def test_a_closed_standard_input_is_no_terminal_either(place, monkeypatch):
+    place.write(CART)
+    monkeypatch.setattr("sys.stdin", None)
+    assert place.type("push") == 2
+    assert "Say --yes" in place.err
+    assert place.rules() == {}
+
+
 def test_a_dry_run_says_whether_there_is_something_to_do(place):
     place.write(CART)
     assert place.type("push --dry-run") == 1
