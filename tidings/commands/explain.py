@@ -3,14 +3,12 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 
 import msgspec
 
 from tidings import rule_set
-from tidings.adapters.stores import open_store
-from tidings.commands import arguments
+from tidings.commands import arguments, rule_files
 from tidings.commands.exits import Exit, RefusedError
 from tidings.explaining import feed, ledger, text
 from tidings.explaining.archive import Archived, history_of, of_person
@@ -44,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--person", metavar="P", help="all decisions for them: u:123 or 123, or a:xyz for a browser")
     options.add_argument("--rule", metavar="R", help="with --person: only those of this rule")
     options.add_argument("--at", metavar="T", help="with --person: the one decided nearest to then, in full")
-    arguments.add_store(options, "sqlite:.tidings/store.db", "where the ledger is (default: that of `make run`)")
+    rule_files.add_store(options)
     options.add_argument("--rules", type=Path, metavar="DIR", help="a folder of rules (default: those in the store)")
     options.add_argument("--tz", default="UTC", metavar="ZONE", help="of times, typed and printed (default UTC)")
     options.add_argument("--time-scale", type=float, default=1.0, metavar="N", help="of `make run`, where it is not 1")
@@ -60,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     """Explain; returns the exit code: REFUSED when nothing was found, and when the archive says otherwise."""
     _check(options)
     asked = _Asked(options)
-    with closing(_open(options)) as store:
+    with rule_files.opened(options) as store:
         rules = _rules(options, store)
         if options.send_id:
             return asked.one(store, ledger.entry_of(store, options.send_id), rules)
@@ -175,14 +173,6 @@ def _nothing(person: str, rule_id: str | None, lines: Sequence[Activity]) -> str
         f"{person}: nothing was decided{of_rule}. The feed holds {len(did):,} events of theirs{latest}.\n"
         "The archive can say what each of them meant: --person P --rule R --verify EVENTS"
     )
-
-
-def _open(options: argparse.Namespace) -> Store:
-    """The store, which a command that only looks does not make."""
-    scheme, _, rest = options.store.partition(":")
-    if scheme == "sqlite" and rest != ":memory:" and not Path(rest).is_file():
-        raise RefusedError(f"--store {options.store}: there is no such file; after `make run` it is .tidings/store.db")
-    return open_store(options.store, options.project)
 
 
 def _rules(options: argparse.Namespace, store: Store) -> RuleSet:

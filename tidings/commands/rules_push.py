@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> int:
     """Push; returns the exit code."""
     documents, origins = rule_files.read(options.files or [Path("rules")])
-    with rule_files.opened(options) as store:
+    with rule_files.opened(options, may_be_new=True) as store:
         there = stored(store)
         known = rule_files.checked(documents, there, options.templates)
         different = changed(documents, there)
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
         if not asking.confirmed(_question(different), options):
             print("Nothing was pushed.")
             return Exit.REFUSED
-        rule_files.put_all(store, different, documents, known, arguments.now(), options.note)
+        rule_files.put_all(store, different, documents, there, known, arguments.now(), options.note)
     return Exit.GOOD
 
 
