@@ -219,17 +219,17 @@ def test_what_is_decided_and_not_in_the_ledger_yet_is_told(lived, tmp_path, caps
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        ([], 1, "say either SEND_ID or --person P"),
-        (["abc", "--person", "ann"], 1, "say either SEND_ID or --person P"),
-        (["abc", "--rule", "cart"], 1, "--rule and --at go with --person"),
+        ([], 2, "say either SEND_ID or --person P"),
+        (["abc", "--person", "ann"], 2, "say either SEND_ID or --person P"),
+        (["abc", "--rule", "cart"], 2, "--rule and --at go with --person"),
         (["abc"], 1, "abc: no such send; a part of one needs 8 characters"),
         (["0123456789abcdef"], 1, "0123456789abcdef: no such send"),
         (["--person", "ann", "--rule", "crat"], 1, "crat: there is no such rule; did you mean cart?"),
         (["--person", "ann", "--at", "soon"], 1, "soon: is no time"),
         (["--person", "ann", "--tz", "Nowhere"], 1, "there is no such time zone"),
-        (["--person", "ann", *ARCHIVE], 1, "say SEND_ID, or --person with --rule"),
-        (["--person", "ann", "--since", "2025-03-03"], 1, "are about the archive"),
-        (["--person", "ann", "--trace", *ARCHIVE], 1, "say SEND_ID, or --person with --rule"),
+        (["--person", "ann", *ARCHIVE], 2, "say SEND_ID, or --person with --rule"),
+        (["--person", "ann", "--since", "2025-03-03"], 2, "are about the archive"),
+        (["--person", "ann", "--trace", *ARCHIVE], 2, "say SEND_ID, or --person with --rule"),
         (["--person", "ann", "--rule", "cart", "--verify", "missing.jsonl"], 1, "missing.jsonl: there is no such file"),
         (["--person", "ann", "--rules", "missing"], 1, "there is no such folder"),
     ],
@@ -237,6 +237,14 @@ def test_what_is_decided_and_not_in_the_ledger_yet_is_told(lived, tmp_path, caps
 def test_each_mistake_has_an_answer_and_an_exit_code(lived, capsys, arguments, code, message):
     assert explain(*arguments) == code
     assert message in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("scale", ["0", "-1", "nan", "inf"])
+def test_a_time_scale_is_above_zero(lived, capsys, scale):
+    with pytest.raises(SystemExit) as ended:
+        explain(lived["cart"], "--time-scale", scale)
+    assert ended.value.code == 2
+    assert "--time-scale: must be above 0" in capsys.readouterr().err
 
 
 def test_the_nearest_send_is_named(lived, capsys):

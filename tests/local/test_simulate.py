@@ -210,5 +210,5 @@ def test_the_inbox_is_kept_open_and_dated_by_the_story(tmp_path, sign):
 
 def test_to_keep_an_inbox_open_takes_one_story(tmp_path, capsys):
     (tmp_path / "story.yaml").write_text(yaml.safe_dump([CART, {**CART, "story": "Another."}]))
-    assert main(["simulate", str(tmp_path / "story.yaml"), "--keep"]) == 1
+    assert main(["simulate", str(tmp_path / "story.yaml"), "--keep"]) == 2
     assert "choose one with -k" in capsys.readouterr().err

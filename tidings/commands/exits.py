@@ -20,5 +20,9 @@ class Exit(IntEnum):
     """Ctrl-C (128 + SIGINT)."""
 
 
+class UsageError(TidingsError):
+    """These arguments do not go together; nothing was done."""
+
+
 class RefusedError(TidingsError):
     """The answer is no, and there is nothing more to say than this message."""

@@ -1,6 +1,7 @@
 """Why did this person get this mail, or why not? Asked of the ledger; and would the archive say the same?"""
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ import msgspec
 
 from tidings import rule_set
 from tidings.commands import arguments, rule_files
-from tidings.commands.exits import Exit, RefusedError
+from tidings.commands.exits import Exit, UsageError
 from tidings.explaining import feed, ledger, text
 from tidings.explaining.archive import Archived, history_of, of_person
 from tidings.explaining.explain import explain
@@ -45,7 +46,9 @@ def parser() -> argparse.ArgumentParser:
     rule_files.add_store(options)
     options.add_argument("--rules", type=Path, metavar="DIR", help="a folder of rules (default: those in the store)")
     options.add_argument("--tz", default="UTC", metavar="ZONE", help="of times, typed and printed (default UTC)")
-    options.add_argument("--time-scale", type=float, default=1.0, metavar="N", help="of `make run`, where it is not 1")
+    options.add_argument(
+        "--time-scale", type=_above_zero, default=1.0, metavar="N", help="of `make run`, where it is not 1"
+    )
     options.add_argument("--verify", nargs="+", metavar="EVENTS", help=f"decide it again; {arguments.EVENTS}")
     options.add_argument("--trace", action="store_true", help="with --verify: what every event meant to the rule")
     options.add_argument("--since", metavar="T", help="with --verify: what was received before is not read")
@@ -65,22 +68,29 @@ def run(options: argparse.Namespace) -> int:
         return asked.person(store, rules)
 
 
+def _above_zero(text: str) -> float:
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError("must be above 0")
+    return number
+
+
 def _check(options: argparse.Namespace) -> None:
     """What argparse cannot say.
 
     Raises:
-        RefusedError: these options do not go together.
+        UsageError: these options do not go together.
     """
     if bool(options.send_id) == bool(options.person):
-        raise RefusedError("say either SEND_ID or --person P")
+        raise UsageError("say either SEND_ID or --person P")
     if (options.rule or options.at) and not options.person:
-        raise RefusedError("--rule and --at go with --person")
+        raise UsageError("--rule and --at go with --person")
     if options.verify and options.person and not options.rule:
-        raise RefusedError("--verify asks about one mail: say SEND_ID, or --person with --rule (and --at)")
+        raise UsageError("--verify asks about one mail: say SEND_ID, or --person with --rule (and --at)")
     if (options.since or options.until or options.trace) and not options.verify:
-        raise RefusedError("--since, --until and --trace are about the archive: say --verify EVENTS")
+        raise UsageError("--since, --until and --trace are about the archive: say --verify EVENTS")
     if options.trace and not options.rule:
-        raise RefusedError("--trace watches one rule: say --person P --rule R")
+        raise UsageError("--trace watches one rule: say --person P --rule R")
 
 
 class _Asked:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from tidings.commands.exits import Exit
+from tidings.commands.exits import Exit, UsageError
 from tidings.errors import TemporaryError, TidingsError
 from tidings.settings import SettingsError
 
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # a subject may hold what a terminal cannot show
     try:
         return int(module.run(module.parser().parse_args(arguments[1:])))
-    except SettingsError as error:
+    except (SettingsError, UsageError) as error:
         return _say(error, Exit.USAGE)
     except TemporaryError as error:
         return _say(error, Exit.LATER)

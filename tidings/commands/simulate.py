@@ -17,7 +17,7 @@ import msgspec
 
 from tidings import identity, rule_set, stories
 from tidings.commands import story_files
-from tidings.commands.exits import Exit, RefusedError
+from tidings.commands.exits import Exit, RefusedError, UsageError
 from tidings.local import simulate
 from tidings.local.inboxes import Line
 from tidings.local.simulate import Told
@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
         raise RefusedError(f"--templates {options.templates}: there is no such folder")
     chosen = story_files.read([options.story], options.only)
     if options.keep and len(chosen) > 1:
-        raise RefusedError(f"--keep is for one story, and {options.story} holds {len(chosen)}: choose one with -k")
+        raise UsageError(f"--keep is for one story, and {options.story} holds {len(chosen)}: choose one with -k")
     terminal = Terminal(sys.stderr)
     good, answers = True, []
     for story in chosen:
