@@ -36,6 +36,11 @@ def test_a_file_that_is_no_yaml_is_refused_with_the_line(data, reason):
     assert faults(data) == [("", reason)]
 
 
+def test_a_fault_of_the_whole_file_is_told_without_a_path():
+    with pytest.raises(InvalidRuleError, match="'a-rule' is refused: is no YAML: line 1"):
+        documents.parse_bytes(b"[", "a-rule")
+
+
 def test_aliases_of_aliases_that_mean_billions_of_values_are_refused_before_they_are_written_out():
     bomb = "".join(f"a{level}: &a{level} [{','.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 20))
     [(path, reason)] = faults(f"a0: &a0 x\n{bomb}")
