@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from importlib.resources.abc import Traversable
 from typing import Any, TypeVar, get_args
 
-import msgspec
 import yaml
 from pydantic import BaseModel, ValidationError
 
@@ -28,12 +27,18 @@ _BRANCHES = {"Condition", "Pause", "Selector", "str"}
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain YAML, where `on`, `off`, `yes` and `no` are words, as in YAML 1.2 and in the eyes of most people."""
+    """Plain YAML, where `on`, `off`, `yes` and `no` are words, as in YAML 1.2 and in the eyes of most people.
+
+    A date is text, as in YAML 1.2 and in every store: otherwise a file and the same document in a store would differ.
+    """
 
 
-_BOOL = "tag:yaml.org,2002:bool"
+_BOOL, _TIMESTAMP = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp"
+_NAMES = frozenset({"tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"})
+_MOST_NODES = 100_000
+"""So many values may stand in a document, aliases written out. A few lines of aliases of aliases can mean billions."""
 _Loader.yaml_implicit_resolvers = {
-    first: [one for one in resolvers if one[0] != _BOOL]
+    first: [one for one in resolvers if one[0] not in (_BOOL, _TIMESTAMP)]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 _Loader.add_implicit_resolver(_BOOL, re.compile(r"^(true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
@@ -51,15 +56,16 @@ class RepeatedFieldError(yaml.YAMLError):
 
 
 def parse(text: str) -> Any:
-    """A YAML document as plain data.
+    """A YAML document as plain data, such as JSON can hold.
 
     Raises:
-        yaml.YAMLError: it is no YAML.
+        yaml.YAMLError: it is no YAML, or more than JSON can hold.
         RepeatedFieldError: which is one; with every field that is given twice.
     """
     loader = _Loader(text)
     try:
         node = loader.get_single_node()
+        _size(node, {})
         if repeated := list(_repeated(node, "", set())):
             raise RepeatedFieldError(repeated)
         return None if node is None else loader.construct_document(node)
@@ -73,6 +79,38 @@ def compose(text: str) -> yaml.Node | None:
         return yaml.compose(text, Loader=_Loader)
     except (yaml.YAMLError, RecursionError):
         return None
+
+
+def _size(node: yaml.Node | None, known: dict[int, int]) -> int:
+    """How many values there are, with aliases written out.
+
+    Raises:
+        yaml.MarkedYAMLError: too many, a value that holds itself, or a text or name that no store can hold.
+    """
+    if node is None:
+        return 0
+    if id(node) not in known:
+        known[id(node)] = 0  # so long as what is inside it is counted
+        if isinstance(node, yaml.MappingNode):
+            for key, _ in node.value:
+                if key.tag not in _NAMES and isinstance(key, yaml.ScalarNode):
+                    raise _unfit(f"the name {key.value or 'null'} must be text; put it in quotes", key)
+        if isinstance(node, yaml.ScalarNode):
+            if any("\ud800" <= one <= "\udfff" for one in node.value):
+                raise _unfit("half a character (a lone surrogate)", node)
+            inside: list[yaml.Node] = []
+        else:
+            inside = [one for part in node.value for one in (part if isinstance(part, tuple) else (part,))]
+        known[id(node)] = 1 + sum(_size(one, known) for one in inside)
+        if known[id(node)] > _MOST_NODES:
+            raise _unfit(f"more than {_MOST_NODES:,} values, with aliases written out", node)
+    if not known[id(node)]:
+        raise _unfit("a value that holds itself", node)
+    return known[id(node)]
+
+
+def _unfit(problem: str, node: yaml.Node) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
 
 
 def _repeated(node: yaml.Node | None, path: str, seen: set[int]) -> Iterator[tuple[str, int, int]]:
@@ -117,13 +155,7 @@ def parse_bytes(data: bytes, name: str, what: str = "rule") -> Any:
         InvalidRuleError: it is no YAML; with the line.
     """
     try:
-        document = parse(data.decode())
-        msgspec.json.encode(document)
-        return document
-    except UnicodeEncodeError:
-        reason = "holds half a character, such as \\ud83d; write the whole one"
-    except TypeError:
-        reason = "is YAML that is no JSON: names of fields must be text, so that true, null and lists are none"
+        return parse(data.decode())
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         reason = f"is no UTF-8: line {line}; save the file as UTF-8"
@@ -132,8 +164,8 @@ def parse_bytes(data: bytes, name: str, what: str = "rule") -> Any:
     except yaml.YAMLError as error:
         reason = f"is no YAML: {_why_no_yaml(error, data)}"
     except RecursionError:
-        reason = "is nested too deeply, or contains itself"
-    except ValueError as error:  # a date such as 2026-02-31
+        reason = "is nested too deeply"
+    except ValueError as error:  # a number of thousands of digits
         reason = f"is no YAML: {error}"
     raise InvalidRuleError(name, [fault("", f"{name}.yaml", reason)], what)
 

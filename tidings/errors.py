@@ -26,7 +26,7 @@ class InvalidRuleError(TidingsError):
     """The author's fault, of a rule or of `what`. `faults` holds every fault, each with its path and value."""
 
     def __init__(self, rule_id: str, faults: "list[dict[str, object]]", what: str = "rule") -> None:
-        lines = "; ".join(f"{fault['path']}: {fault['reason']}" for fault in faults)
+        lines = "; ".join(f"{fault['path']}: {fault['reason']}".removeprefix(": ") for fault in faults)
         super().__init__(f"{what} {rule_id!r} is refused: {lines}")
         self.rule_id = rule_id
         self.faults = faults

@@ -64,6 +64,12 @@ def _until(text: object) -> str:
     raise ValueError(f'{_WRITTEN}; or how long after the last event, such as "15m" or "4d"')
 
 
+def _day(day: date) -> date:
+    if not 1970 <= day.year <= 2999:
+        raise ValueError("must be a day of the years 1970 to 2999")
+    return day
+
+
 def _categories(value: object) -> object:
     """`true` is short for all marketing, `false` for none of it."""
     return {True: [MARKETING], False: []}[value] if isinstance(value, bool) else value
@@ -235,7 +241,7 @@ class Document(BaseModel):
 
     story: Name = Field(description="One sentence.")
     rules: list[Name] = Field(default=[], description="Rules that run; the one that the file is named after.")
-    day: date = Field(default=DAY, description='The day of "10:00"; UTC.')
+    day: Annotated[date, AfterValidator(_day)] = Field(default=DAY, description='The day of "10:00"; UTC.')
     people: dict[str, Person] = Field(
         default={}, description="By user id. Whoever is not here has an address and agrees to be written to."
     )

@@ -240,6 +240,14 @@ def test_each_mistake_has_an_answer_and_an_exit_code(lived, capsys, arguments, c
     assert message in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.parametrize("scale", ["0", "-1", "nan", "inf"])
+def test_a_time_scale_is_above_zero(lived, capsys, scale):
+    with pytest.raises(SystemExit) as ended:
+        explain(lived["cart"], "--time-scale", scale)
+    assert ended.value.code == 2
+    assert "--time-scale: must be above 0" in capsys.readouterr().err
+
+
 def test_the_nearest_send_is_named(lived, capsys):
     send_id = lived["cart"]
     assert explain(send_id[:-2] + "zz") == 1

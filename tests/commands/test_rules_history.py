@@ -5,6 +5,8 @@ import json
 import pytest
 
 from tests.commands.rule_store import BUYERS, CART
+from tidings import segments
+from tidings.commands.main import main
 from tidings.documents import parse
 from tidings.rules import load
 
@@ -166,3 +168,20 @@ def test_help_has_an_example_and_tells_the_store(place, name):
     assert f"tidings rules {name}" in place.out
     assert "example:" in place.out
     assert "sqlite:.tidings/store.db" in place.out
+
+
+def test_a_segment_of_the_same_name_as_a_rule_is_named_as_such(place):
+    place.use(lambda store: store.put_rule("buyers", {**CART, "id": "buyers"}))
+    place.use(lambda store: store.put_segment("buyers", BUYERS))
+    place.look()
+    assert place.type("history", "segment buyers", "--show", segments.load(BUYERS, "buyers").version) == 0
+    assert "where:" in place.out
+
+
+@pytest.mark.parametrize(
+    "line", ["rules list", "rules diff", "rules pull", "rules history cart", "shadow cart", "explain 0123abcd"]
+)
+def test_a_command_that_only_looks_makes_no_store_of_a_mistyped_name(place, line):
+    place.write(CART)
+    assert main([*line.split(), "--store", "sqlite:.tidings/stroe.db"]) == 1
+    assert not (place.folder / ".tidings" / "stroe.db").exists()

@@ -5,7 +5,7 @@ import yaml
 
 from tests.backtest.planted_week import Week
 from tests.backtest.test_planted_truth import ONE_MAIL, RULE
-from tests.commands.rule_store import BUYERS, CART, SHIPPED
+from tests.commands.rule_store import BUYERS, CART, SHIPPED, Terminal
 from tests.drawn import lines_of
 from tidings.versions import EDITED, FIRST_SEEN
 
@@ -60,6 +60,14 @@ def test_without_a_terminal_somebody_must_have_said_yes(place):
     place.write(CART)
     assert place.type("push") == 2
     assert "--yes" in place.err
+    assert place.rules() == {}
+
+
+def test_a_closed_standard_input_is_no_terminal_either(place, monkeypatch):
+    place.write(CART)
+    monkeypatch.setattr("sys.stdin", None)
+    assert place.type("push") == 2
+    assert "Say --yes" in place.err
     assert place.rules() == {}
 
 
@@ -204,3 +212,23 @@ class TestBacktest:
         place.write({**cart, "audience": {"not": {"segment": "buyers"}}})
         assert place.type("push --events events.jsonl --yes") == 0
         assert "fired" in place.out
+
+
+@pytest.mark.parametrize("command", ["push", "rollback cart"])
+def test_what_somebody_edits_while_it_is_asked_is_not_written_over(place, monkeypatch, command):
+    place.write(CART)
+    place.type("push --yes")
+    place.write(SLOWER)
+    if command != "push":
+        place.type("push --yes")
+    edited = {**CART, "name": "Edited at the console"}
+
+    class Slow(Terminal):
+        def readline(self, size=-1):
+            place.use(lambda store: store.put_rule("cart", edited))
+            return "y\n"
+
+    monkeypatch.setattr("sys.stdin", Slow())
+    assert place.type(command) == 1
+    assert "cart was edited in the store meanwhile" in place.err
+    assert place.rules() == {"cart": edited}

@@ -81,3 +81,14 @@ def test_versions_outlive_their_document(store: Store) -> None:
 def test_many_who_keep_the_same_record_keep_one(store: Store) -> None:
     together([partial(store.keep_version, a_record(RULE, number)) for number in range(8)])
     assert len(store.versions("rule", "cart")) == 1
+
+
+@pytest.mark.parametrize("levels", [18, 19, 20])
+def test_what_can_be_put_can_be_kept_and_reported_on_however_deep_it_is(store: Store, levels: int) -> None:
+    document: dict[str, object] = {"deepest": 1}
+    for _ in range(levels):
+        document = {"in": document}
+    store.put_rule("cart", document)
+    store.keep_version(a_record(document))
+    store.report_rule("cart", {"valid": True, "history": [{"document": document}]}, document)
+    assert store.versions("rule", "cart")[0].document == store.rules()[0].last_good == document

@@ -22,14 +22,36 @@ def faults(data):
         ("name: caf\u00e9\n".encode("latin-1"), "is no UTF-8: line 1; save the file as UTF-8"),
         ("id: x\n".encode("utf-16"), "is no UTF-8: line 1; save the file as UTF-8"),
         ("id: x\nname: a\x00b\n", "is no YAML: line 2: the character U+0000 is not allowed"),
-        ("id: x\nname: 2026-02-31\n", "is no YAML: day is out of range for month"),
+        ("id: x\nname: !!timestamp 2026-02-31\n", "is no YAML: day is out of range for month"),
         ("id: [x\n", "is no YAML: line 2: expected ',' or ']', but got '<stream end>'"),
-        ("[" * 3000, "is nested too deeply, or contains itself"),
+        ("[" * 3000, "is nested too deeply"),
         ("id: x\n---\nid: y\n", "is no YAML: line 2: but found another document"),
+        ("id: x\na: &a\n  - *a\n", "is no YAML: line 2: a value that holds itself"),
+        ("id: x\ntrue: y\n", "is no YAML: line 2: the name true must be text; put it in quotes"),
+        ("id: x\n~: y\n", "is no YAML: line 2: the name ~ must be text; put it in quotes"),
+        ('id: x\nname: "\\ud83c"\n', "is no YAML: line 2: half a character (a lone surrogate)"),
     ],
 )
 def test_a_file_that_is_no_yaml_is_refused_with_the_line(data, reason):
     assert faults(data) == [("", reason)]
+
+
+def test_a_fault_of_the_whole_file_is_told_without_a_path():
+    with pytest.raises(InvalidRuleError, match="'a-rule' is refused: is no YAML: line 1"):
+        documents.parse_bytes(b"[", "a-rule")
+
+
+def test_aliases_of_aliases_that_mean_billions_of_values_are_refused_before_they_are_written_out():
+    bomb = "".join(f"a{level}: &a{level} [{','.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 20))
+    [(path, reason)] = faults(f"a0: &a0 x\n{bomb}")
+    assert (path, "more than 100,000 values, with aliases written out" in reason) == ("", True)
+
+
+def test_a_date_is_text_as_it_is_in_a_store():
+    assert documents.parse("on: 2026-02-28\nat: 2026-02-28T10:00:00Z\n") == {
+        "on": "2026-02-28",
+        "at": "2026-02-28T10:00:00Z",
+    }
 
 
 def test_every_field_that_is_given_twice_is_named_with_both_lines():
@@ -126,17 +148,3 @@ def test_a_path_is_found_in_the_file_also_where_it_says_the_same_more_shortly(pa
 def test_a_file_that_is_no_yaml_has_no_lines():
     assert lines("a: [").of("a") is None
     assert lines("").of("a") is None
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("true: 1", "names of fields must be text"),
-        ("{trigger: {null: 1}}", "names of fields must be text"),
-        ("a: &a [*a]", "contains itself"),
-        ('name: "\\ud83d"', "half a character"),
-    ],
-)
-def test_what_no_store_could_hold_is_refused_with_a_reason(text, reason):
-    with pytest.raises(InvalidRuleError, match=reason):
-        documents.parse_bytes(text.encode(), "cart")

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.people import a_rule, at
+from tidings.errors import InvalidRuleError
 from tidings.playing import compare, play
 from tidings.rule_set import RuleSet
 from tidings.rules import load as load_rule
@@ -68,6 +69,12 @@ def test_a_story_may_be_on_another_day():
         "2026-03-30T10:00:00+00:00"
     ]
     assert decided(story, a_rule(trigger=SIGNED_UP)) == [("u:ann", "+1d 10:00", "send")]
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "1969-12-31", "3000-01-01", "9999-12-31"])
+def test_a_day_at_the_end_of_the_calendar_is_refused(day):
+    with pytest.raises(InvalidRuleError, match="day: must be a day of the years 1970 to 2999"):
+        a_story(day=day)
 
 
 def test_an_event_that_comes_late_is_received_later_than_it_happened():

@@ -26,6 +26,7 @@ CART = {
     "given": [{"at": "10:00", "who": "ann", "did": "Product Added", "with": {"cart_id": "c1", "name": "Dusk Lamp"}}],
     "until": "4d",
 }
+EXPECTED = {"who": "ann", "due": "10:15", "key": "c1"}
 
 
 @pytest.fixture(autouse=True)
@@ -169,10 +170,21 @@ def test_an_event_that_the_front_door_refuses_ends_it_with_the_reason(tmp_path, 
     assert "event-1 of the story: the front door answers 400 to /v1/track: no_event_name" in capsys.readouterr().err
 
 
-def test_the_inbox_is_kept_open_and_dated_by_the_story(tmp_path):
+def test_two_at_the_same_time_have_nothing_to_do_with_each_other(tmp_path):
+    (tmp_path / "story.yaml").write_text(yaml.safe_dump({**CART, "until": "15m", "expect": [EXPECTED]}))
+    command = [sys.executable, "-m", "tidings", "simulate", str(tmp_path / "story.yaml")]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(2)]
+    said = [process.communicate(timeout=SECONDS)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_the_inbox_is_kept_open_and_dated_by_the_story(tmp_path, sign):
+    (tmp_path / "temp").mkdir()
     (tmp_path / "story.yaml").write_text(yaml.safe_dump({**CART, "until": "15m"}))
     command = [sys.executable, "-m", "tidings", "simulate", str(tmp_path / "story.yaml"), "--keep"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    env = {**os.environ, "TMPDIR": str(tmp_path / "temp")}
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=env)
     watchdog = threading.Timer(SECONDS, process.kill)  # a command that hangs ends, and so does the wait for its lines
     watchdog.start()
     try:
@@ -187,8 +199,9 @@ def test_the_inbox_is_kept_open_and_dated_by_the_story(tmp_path):
         with urllib.request.urlopen(address.group()) as page:
             shown = page.read().decode()
         assert "Mon 3 Mar 2025 10:15" in shown
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sign)
         assert process.wait(SECONDS) == 0
+        assert list((tmp_path / "temp").iterdir()) == []
     finally:
         watchdog.cancel()
         process.kill()

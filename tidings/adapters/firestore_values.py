@@ -20,6 +20,8 @@ MAX_DOCUMENT_BYTES = 900_000
 """Below Firestore's 1 MiB, because names and indexes count too."""
 
 _PLAIN_ID = re.compile(r"(?!\.{1,2}\Z|__.*__\Z|~[0-9a-f]{64}\Z)[^/\x00-\x1f\ud800-\udfff]+", re.DOTALL)
+_INSIDE = 2
+"""How deep what `pack` returns stands in a document at most: `_tidings.report`."""
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -46,9 +48,12 @@ def _digest(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def faults(value: Any) -> list[dict[str, object]]:
-    """Everything in a JSON value that Firestore refuses: `path`, `value` and `reason`, as in `InvalidRuleError`."""
-    found = [{"path": path, "value": part, "reason": reason} for path, part, reason in _walk(value, "", 0)]
+def faults(value: Any, inside: int = 0) -> list[dict[str, object]]:
+    """Everything in a JSON value that Firestore refuses: `path`, `value` and `reason`, as in `InvalidRuleError`.
+
+    `inside` is how many levels of a document lie around the value.
+    """
+    found = [{"path": path, "value": part, "reason": reason} for path, part, reason in _walk(value, "", inside)]
     if not found and len(msgspec.json.encode(value)) > MAX_DOCUMENT_BYTES:
         found.append({"path": "", "value": None, "reason": f"is larger than {MAX_DOCUMENT_BYTES} bytes"})
     return found
@@ -75,7 +80,7 @@ def _walk(value: Any, path: str, depth: int) -> Iterator[tuple[str, object, str]
 def pack(value: dict[str, Any] | None) -> dict[str, Any] | str | None:
     """A map that people can read in the console; as JSON text where Firestore cannot hold it as a map."""
     value = msgspec.to_builtins(value)
-    return msgspec.json.encode(value).decode() if faults(value) else value
+    return msgspec.json.encode(value).decode() if faults(value, _INSIDE) else value
 
 
 def unpack(value: Any) -> dict[str, Any] | None:

@@ -29,7 +29,7 @@ def confirmed(question: str, options: argparse.Namespace) -> bool:
     """
     if options.yes:
         return True
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():  # None: it is closed
         raise NobodyToAskError(f"{question} Nobody can answer: this is no terminal. Say --yes, or --dry-run to look")
     sys.stdout.flush()
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)

@@ -1,6 +1,7 @@
 """Why did this person get this mail, or why not? Asked of the ledger; and would the archive say the same?"""
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from tidings import rule_set
-from tidings.commands import arguments
+from tidings.commands import arguments, rule_files
 from tidings.commands.exits import Exit, UsageError
 from tidings.explaining import feed, ledger, text
 from tidings.explaining.archive import Archived, history_of, of_person
@@ -44,10 +45,12 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--person", metavar="P", help="all decisions for them: u:123 or 123, or a:xyz for a browser")
     options.add_argument("--rule", metavar="R", help="with --person: only those of this rule")
     options.add_argument("--at", metavar="T", help="with --person: the one decided nearest to then, in full")
-    arguments.add_store(options, "sqlite:.tidings/store.db", "where the ledger is (default: that of `make run`)")
+    rule_files.add_store(options)
     options.add_argument("--rules", type=Path, metavar="DIR", help="a folder of rules (default: those in the store)")
     options.add_argument("--tz", default="UTC", metavar="ZONE", help="of times, typed and printed (default UTC)")
-    options.add_argument("--time-scale", type=float, default=1.0, metavar="N", help="of `make run`, where it is not 1")
+    options.add_argument(
+        "--time-scale", type=_above_zero, default=1.0, metavar="N", help="of `make run`, where it is not 1"
+    )
     options.add_argument("--verify", nargs="+", metavar="EVENTS", help=f"decide it again; {arguments.EVENTS}")
     options.add_argument("--trace", action="store_true", help="with --verify: what every event meant to the rule")
     options.add_argument("--since", metavar="T", help="with --verify: what was received before is not read")
@@ -65,6 +68,13 @@ def run(options: argparse.Namespace) -> int:
         if options.send_id:
             return asked.one(store, ledger.entry_of(store, options.send_id), rules)
         return asked.person(store, rules)
+
+
+def _above_zero(text: str) -> float:
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError("must be above 0")
+    return number
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -13,9 +13,9 @@ from tidings.commands.exits import RefusedError
 from tidings.document_text import difference
 from tidings.documents import fault, parse_file, unknown
 from tidings.errors import InvalidRuleError
-from tidings.pushing import Checked, Key, check, put
+from tidings.pushing import Checked, Key, check, put, stored
 from tidings.store import RuleRecord, Store
-from tidings.versions import as_stored
+from tidings.versions import as_stored, same
 
 DEFAULT_STORE = "sqlite:.tidings/store.db"
 SOON = "The running system takes it up within ten seconds."
@@ -87,9 +87,25 @@ def show(key: Key, old: Any, new: Any, old_name: str, new_name: str) -> None:
 
 
 def put_all(
-    store: Store, keys: Sequence[Key], documents: Mapping[Key, Any], known: Checked, now: datetime, note: str
+    store: Store,
+    keys: Sequence[Key],
+    documents: Mapping[Key, Any],
+    shown: Mapping[Key, RuleRecord],
+    known: Checked,
+    now: datetime,
+    note: str,
 ) -> None:
-    """Put them, one after another, and say so."""
+    """Put them, one after another, and say so.
+
+    Raises:
+        RefusedError: somebody has edited one of them since it was `shown`; nothing was put.
+        StoreError: the store cannot be reached now.
+    """
+    there = stored(store)
+    for key in keys:
+        before, after = (records[key].document if key in records else None for records in (shown, there))
+        if not same(before, after):
+            raise RefusedError(f"{title(key)} was edited in the store meanwhile, so nothing was changed; look again")
     for key in keys:
         record = put(store, key, documents[key], known.version(key), now, note)
         print(f"{title(key)}: version {record.version} is in the store")
@@ -108,11 +124,13 @@ def find(name: str, there: Mapping[Key, RuleRecord], store: Store) -> Key:
         RefusedError: there is none.
     """
     keys: list[Key] = [("rule", name), ("segment", name)]
+    if name.startswith("segment "):
+        keys = [("segment", name.removeprefix("segment "))]
     for key in keys:
         if key in there:
             return key
-    for kind, _ in keys:
-        if store.versions(kind, name, limit=1):
-            return kind, name
+    for key in keys:
+        if store.versions(*key, limit=1):
+            return key
     names = {one for _, one in there}
     raise RefusedError(f"{name}: {unknown('rule or segment in the store', name, names)}")

@@ -32,7 +32,9 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    options.add_argument("rule", metavar="RULE", help="the id of a rule or segment")
+    options.add_argument(
+        "rule", metavar="RULE", help="the id of a rule, or of a segment; 'segment ID' where both have it"
+    )
     options.add_argument("--show", metavar="VERSION", help="print the document of this version, as YAML")
     rule_files.add_store(options)
     return options

@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
         if not asking.confirmed(_question(different), options):
             print("Nothing was pushed.")
             return Exit.REFUSED
-        rule_files.put_all(store, different, documents, known, arguments.now(), options.note)
+        rule_files.put_all(store, different, documents, there, known, arguments.now(), options.note)
     return Exit.GOOD
 
 

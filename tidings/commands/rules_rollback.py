@@ -27,7 +27,9 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    options.add_argument("rule", metavar="RULE", help="the id of a rule or segment")
+    options.add_argument(
+        "rule", metavar="RULE", help="the id of a rule, or of a segment; 'segment ID' where both have it"
+    )
     options.add_argument("version", nargs="?", metavar="VERSION", help="its beginning suffices: 4 characters or more")
     rule_files.add_store(options)
     rule_files.add_templates(options)
@@ -54,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
             print("Nothing was rolled back.")
             return Exit.REFUSED
         note = options.note or f"rollback to {chosen.version}"
-        rule_files.put_all(store, [key], documents, known, arguments.now(), note)
+        rule_files.put_all(store, [key], documents, there, known, arguments.now(), note)
     return Exit.GOOD
 
 

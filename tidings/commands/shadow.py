@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tidings import durations, shadows
-from tidings.commands import arguments
+from tidings.commands import arguments, rule_files
 from tidings.commands.exits import Exit, RefusedError, UsageError
 from tidings.commands.replay import write_lines
 from tidings.difference import Change, Pair
@@ -26,7 +26,6 @@ EXAMPLE = """example:
 A shadow is a rule with `status: shadow`, and `shadow_of` or --with says what it is compared with. Times are UTC.
 exit codes: 0 compared; 1 there is no such rule, or it is no shadow"""
 
-DEFAULT_STORE = "sqlite:.tidings/store.db"
 _EXAMPLES = 3
 _ABOUT: dict[Change, str] = {
     "same": "the same",
@@ -48,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("rule", metavar="RULE", help="the id of the shadow")
     options.add_argument("--with", dest="live", metavar="LIVE", help="a rule's id (default: what shadow_of says)")
     options.add_argument("--since", default="7d", metavar="LENGTH", help="how far back to look (default 7d)")
-    arguments.add_store(options, default=DEFAULT_STORE, help=f"sqlite:FILE or firestore (default {DEFAULT_STORE})")
+    rule_files.add_store(options)
     options.add_argument("--json", action="store_true", help="print it as JSON, with all examples, and nothing else")
     return options
 

@@ -1,11 +1,13 @@
 """Starts the parts for a story, plays it, and says what came of it."""
 
+import signal
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import NamedTuple
 
 from tidings import playing
@@ -15,8 +17,8 @@ from tidings.local.clock_file import ClockFile
 from tidings.local.folder import DataFolder
 from tidings.local.front_door import FrontDoor
 from tidings.local.inboxes import Line
-from tidings.local.ports import next_free
-from tidings.local.run import DEFAULT_PORT, LOOK_SECONDS
+from tidings.local.ports import free_port
+from tidings.local.run import LOOK_SECONDS
 from tidings.local.simulation import Simulation
 from tidings.local.stack import WRITE_KEY, Stack
 from tidings.local.supervisor import Supervisor
@@ -92,10 +94,12 @@ def told(
     """
     expected = story.expected(rules.rules)
     with ExitStack() as exits:
+        exits.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, _interrupt))
         folder = DataFolder(Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="tidings-"))))
         echo = terminal.say if verbose else None
         supervisor = exits.enter_context(Supervisor(folder.logs, terminal.notice, echo))
-        stack = Stack(folder, supervisor, next_free(DEFAULT_PORT), exits)
+        # Any port, and not the next after 8080: two simulations that start at once would both find that one free.
+        stack = Stack(folder, supervisor, free_port(), exits)
         clock = folder.path / "clock"
         ClockFile(clock).set(story.known_since)
         roles = {send.to for rule in rules.rules.values() for send in rule.sends} - {inboxes.PERSON}
@@ -130,3 +134,7 @@ def told(
             differences = playing.differ(Counter(expected), Counter(of_the_story))
         inbox = f"http://localhost:{stack.port}/inbox"
         yield Running(Told(story, lines, simulation.faults, differences, inbox), supervisor)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt  # whoever ends us wants no folder and no process left either
