@@ -94,7 +94,8 @@ def told(
     """
     expected = story.expected(rules.rules)
     with ExitStack() as exits:
-        exits.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, _interrupt))
+        for sign in (signal.SIGINT, signal.SIGTERM):  # a shell may have had its background jobs ignore the first
+            exits.callback(signal.signal, sign, signal.signal(sign, _interrupt))
         folder = DataFolder(Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="tidings-"))))
         echo = terminal.say if verbose else None
         supervisor = exits.enter_context(Supervisor(folder.logs, terminal.notice, echo))
