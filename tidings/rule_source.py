@@ -192,6 +192,17 @@ class RuleSource:
             self._reports_due.append(partial(report_on, record.rule_id, full, last_good))
 
 
+def in_force(store: Store, now: datetime, time_scale: float = 1.0) -> RuleSet:
+    """What runs by the documents of a store, for whoever only looks: nothing is said on them.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    source = RuleSource(store, time_scale=time_scale, reports=False)
+    source.refresh(now)
+    return source.rule_set
+
+
 def _once_good(read: Callable[[dict[str, Any], str], _T], document: dict[str, Any] | None, name: str) -> _T | None:
     """The rule or segment, unless there is none, or it was good only for what there was at the time."""
     try:

@@ -3,7 +3,6 @@
 `python -m tidings.stories` prints the JSON Schema that editors use; it is kept in `rules/stories/schema.json`.
 """
 
-import difflib
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -169,8 +168,8 @@ def as_if_live(rules: RuleSet) -> RuleSet:
 
 
 def _nearest(name: object, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(str(name), list(known), n=1)
-    return f"; did you mean {close[0]}?" if close else "; there are: " + (", ".join(sorted(known)) or "none")
+    question = documents.nearest(name, known)
+    return f"; {question}" if question else "; there are: " + (", ".join(sorted(known)) or "none")
 
 
 def json_schema() -> str:

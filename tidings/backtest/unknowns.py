@@ -1,6 +1,5 @@
 """What a backtest cannot know, said instead of guessed; and what looks wrong about the question."""
 
-import difflib
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
@@ -8,6 +7,7 @@ from tidings import durations
 from tidings.backtest.findings import Findings
 from tidings.backtest.question import Question
 from tidings.conditions import paths_of
+from tidings.documents import nearest
 from tidings.history.gather import MOST_NAMES, Gathered
 
 
@@ -57,10 +57,9 @@ def warnings(question: Question, found: Findings, past: Gathered) -> Iterator[st
     """What looks wrong: names that nobody has ever sent, and events that the rule could not read."""
     known = {name for _, name in past.names}
     for kind, name in unheard({*question.names, ("track", question.goal)}, past):
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
+        meant = nearest(name, known)
         what = "event" if kind == "track" else kind
-        yield f"No {what} called {name} is among these events{hint}"
+        yield f"No {what} called {name} is among these events{meant and f'; {meant}'}"
     for detail, count in sorted(found.mismatches.items()):
         yield f"{count:,} events could not be read by the rule: {detail}"
     if past.broken:

@@ -20,7 +20,7 @@ from tidings.history.run import Progress as Tell
 from tidings.history.sources import Unit
 from tidings.quiet_hours import zone_of
 from tidings.rule_set import RuleSet
-from tidings.rule_source import RuleSource
+from tidings.rule_source import in_force
 from tidings.store import Store
 
 EVENTS = """where the events are: files of JSON Lines, as on the events topic, gzip or not; patterns such as
@@ -88,9 +88,7 @@ def rules(options: argparse.Namespace, now: datetime) -> RuleSet:
         raise UsageError("give either --rules or --store, and not both")
     if options.store:
         with opened(options) as store:
-            source = RuleSource(store, reports=False)
-            source.refresh(now)
-            return source.rule_set
+            return in_force(store, now)
     return rule_set.from_folder(options.rules or Path("rules"))
 
 

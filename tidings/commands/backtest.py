@@ -1,7 +1,6 @@
 """Ask of a rule that is not live: who would have got it, when, and would they have bought anyway?"""
 
 import argparse
-import difflib
 from contextlib import ExitStack
 from datetime import UTC
 from itertools import islice
@@ -126,9 +125,8 @@ def find_rule(name: str, rules: RuleSet, templates: str) -> Rule:
         return read(document, rule_id, rendering.template_names(templates), rules.segments)
     if name in rules.rules:
         return rules.rules[name]
-    close = difflib.get_close_matches(name, rules.rules, n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
-    raise RefusedError(f"{name}: there is no such file, and no rule of this id{hint}")
+    question = documents.nearest(name, rules.rules)
+    raise RefusedError(f"{name}: there is no such file, and no rule of this id{question and f'; {question}'}")
 
 
 def _length(text: str) -> int:

@@ -21,7 +21,7 @@ from tidings.explaining.verify import end_of, verify
 from tidings.history.gather import Window
 from tidings.printable import printable
 from tidings.rule_set import RuleSet
-from tidings.rule_source import RuleSource
+from tidings.rule_source import in_force
 from tidings.store import Activity, LedgerEntry, Store
 
 EXAMPLE = """example:
@@ -192,9 +192,7 @@ def _nothing(person: str, rule_id: str | None, lines: Sequence[Activity]) -> str
 
 def _rules(options: argparse.Namespace, store: Store) -> RuleSet:
     """The rules in force, with the earlier versions that the store keeps."""
-    source = RuleSource(store, time_scale=options.time_scale, reports=False)
-    source.refresh(arguments.now())
-    kept = source.rule_set
+    kept = in_force(store, arguments.now(), options.time_scale)
     if options.rules is None:
         return kept
     chosen = rule_set.from_folder(options.rules)

@@ -104,7 +104,7 @@ def _yaml_in(folder: Path) -> Iterator[Path]:
 
 def _observed(patterns: Sequence[str], checked: Checked) -> Observed:
     broken: list[BrokenLine] = []
-    observed = observe(stream(arguments.units(patterns, Window()), broken), checked.questions())
+    observed = observe(stream(arguments.units(patterns, Window()), broken.append), checked.questions())
     if not observed.names:
         first = f"; {broken[0]}" if broken else ""
         raise RefusedError(f"--events {' '.join(patterns)}: there is no event{first}")

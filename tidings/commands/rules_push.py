@@ -14,7 +14,7 @@ from tidings.commands.exits import Exit
 from tidings.difference import Counts
 from tidings.pushing import Checked, Key, changed, stored
 from tidings.rule_set import RuleSet
-from tidings.rule_source import RuleSource
+from tidings.rule_source import in_force
 from tidings.store import Store
 
 EXAMPLE = """example:
@@ -74,9 +74,8 @@ def _question(keys: Sequence[Key]) -> str:
 
 def _backtest(keys: Sequence[Key], known: Checked, store: Store, options: argparse.Namespace) -> None:
     """What each changed rule would have done with past events, beside the rules in the store."""
-    source = RuleSource(store, reports=False)
-    source.refresh(arguments.now())
-    beside = RuleSet(source.rule_set.rules, known.segments, source.rule_set.superseded)
+    there = in_force(store, arguments.now())
+    beside = RuleSet(there.rules, known.segments, there.superseded)
     for name in (name for kind, name in keys if kind == "rule"):
         asked = backtest.parser().parse_args([name, *options.events, "--templates", options.templates])
         _tell(backtest.ask(known.rules[name], beside, asked))

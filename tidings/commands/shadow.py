@@ -15,7 +15,7 @@ from tidings.commands.replay import write_lines
 from tidings.difference import Change, Pair
 from tidings.documents import unknown
 from tidings.printable import printable
-from tidings.rule_source import RuleSource
+from tidings.rule_source import in_force
 from tidings.shadows import Comparison
 from tidings.store import RuleRecord
 
@@ -61,9 +61,7 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"--since {options.since}: {error}") from None
     with arguments.opened(options) as store:
         live = _live(options, store.rules())
-        source = RuleSource(store, reports=False)
-        source.refresh(now)
-        rules = source.rule_set.rules
+        rules = in_force(store, now).rules
         if unfit := next((name for name in (options.rule, live) if name not in rules), None):
             raise RefusedError(f"{unfit} does not run: `tidings rules list` says why")
         found = shadows.compare_in(store, rules[options.rule], rules[live], now - length, now)

@@ -1,15 +1,15 @@
 """What the archive holds of one person: the units are streamed twice, and only what is theirs is kept in memory."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import msgspec
 
-from tidings import identity, intake
-from tidings.errors import InvalidEventError
+from tidings import identity
 from tidings.events import Event
-from tidings.history.gather import Window
+from tidings.history.gather import BrokenLine, Window
 from tidings.history.sources import Unit
+from tidings.history.stream import stream
 
 
 class Archived(msgspec.Struct):
@@ -42,20 +42,20 @@ def of_person(person: str, units: Sequence[Unit], window: Window) -> Archived:
     """
     found = Archived()
     theirs = {person}
-    for event in _events(line for unit in units for line in unit.lines()):
-        if event is None:
-            found.broken += 1
-        elif window.holds(event.received_at):
-            found.events += 1
-            if found.newest is None or event.received_at > found.newest:
-                found.newest = event.received_at
-            anonymous = identity.joins(event)
-            if anonymous is not None and event.person == person:
-                theirs.add(anonymous)
+
+    def count(_line: BrokenLine) -> None:
+        found.broken += 1
+
+    for event in stream(units, count, window):
+        found.events += 1
+        if found.newest is None or event.received_at > found.newest:
+            found.newest = event.received_at
+        anonymous = identity.joins(event)
+        if anonymous is not None and event.person == person:
+            theirs.add(anonymous)
     names = [key[2:].encode(errors="surrogatepass") for key in theirs]
-    for event in _events(line for unit in units for line in unit.lines() if _may_name(line, names)):
-        if event is not None and window.holds(event.received_at) and not theirs.isdisjoint(identity.addressees(event)):
-            found.heard.append(event)
+    again = stream(units, lambda _: None, window, lambda line: _may_name(line, names))
+    found.heard = [event for event in again if not theirs.isdisjoint(identity.addressees(event))]
     return found
 
 
@@ -69,16 +69,6 @@ def history_of(person: str, heard: Iterable[Event]) -> list[Event]:
     if person.startswith("a:"):
         return [event for event in heard if person in identity.addressees(event)]
     return identity.resolve(heard).get(person, [])
-
-
-def _events(lines: Iterable[bytes]) -> Iterator[Event | None]:
-    """The events of some lines; None for a line that is none."""
-    for line in lines:
-        if line and not line.isspace():
-            try:
-                yield intake.read(line)
-            except InvalidEventError:
-                yield None
 
 
 def _may_name(line: bytes, names: Sequence[bytes]) -> bool:

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
+from tidings import documents
 from tidings.errors import TidingsError
 from tidings.explaining import feed as feeds
 from tidings.rule_set import RuleSet
@@ -70,9 +71,8 @@ def check_rule(rule_id: str, rules: RuleSet, entries: Iterable[LedgerEntry]) -> 
     """
     known = {*rules.rules, *(one.rule_id for one in (entry.decision for entry in entries))}
     if rule_id not in known:
-        close = difflib.get_close_matches(rule_id, sorted(known), n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        raise NotFoundError(f"{rule_id}: there is no such rule{hint}")
+        question = documents.nearest(rule_id, sorted(known))
+        raise NotFoundError(f"{rule_id}: there is no such rule{question and f'; {question}'}")
 
 
 def nearest(entries: Sequence[LedgerEntry], at: datetime | None) -> LedgerEntry | None:

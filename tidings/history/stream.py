@@ -1,7 +1,7 @@
 """The past in the order of its files, one event after another, for whoever needs no grouping."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from tidings import intake
 from tidings.errors import InvalidEventError
@@ -10,8 +10,19 @@ from tidings.history.gather import BrokenLine, Window
 from tidings.history.sources import Unit
 
 
-def stream(units: Sequence[Unit], broken: list[BrokenLine], window: Window | None = None) -> Iterator[Event]:
-    """Every event of the units that the window holds; a line that is none is added to `broken`.
+def stream(
+    units: Sequence[Unit],
+    broken: Callable[[BrokenLine], object],
+    window: Window | None = None,
+    wanted: Callable[[bytes], bool] | None = None,
+) -> Iterator[Event]:
+    """Every event of the units that the window holds.
+
+    Args:
+        units: the past, or pieces of it.
+        broken: is told of each line that is no event.
+        window: None for all of it.
+        wanted: whether a line is worth decoding; None for every line.
 
     Raises:
         HistoryError, TemporaryError: as `Unit.lines`.
@@ -20,12 +31,12 @@ def stream(units: Sequence[Unit], broken: list[BrokenLine], window: Window | Non
     for unit in units:
         for line in unit.lines():
             numbers[unit.source] += 1
-            if not line or line.isspace():
+            if not line or line.isspace() or (wanted is not None and not wanted(line)):
                 continue
             try:
                 event = intake.read(line)
             except InvalidEventError as error:
-                broken.append(BrokenLine(unit.source, numbers[unit.source], error.reason, error.detail))
+                broken(BrokenLine(unit.source, numbers[unit.source], error.reason, error.detail))
                 continue
             if window is None or window.holds(event.received_at):
                 yield event
