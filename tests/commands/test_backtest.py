@@ -62,6 +62,7 @@ def test_json_is_for_machines_and_nothing_else_is_printed(folder, capsys):
     assert main(["backtest", "draft.yaml", "events.jsonl", "--json", "--tz", "Europe/Oslo"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["rule"]["id"] == "cart-again"
+    assert "within: 15m" in report["rule"]["trigger"]
     assert report["past"]["zone"] == "Europe/Oslo"
     assert sum(day["mails"] for day in report["days"]) == report["mails"]
     assert report["hours"][0]["hour"].endswith("+01:00")

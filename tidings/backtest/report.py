@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
+from textwrap import indent
 from typing import Any
 
 import msgspec
-import yaml
 
 from tidings.backtest import unknowns
 from tidings.backtest.examples import Shown, show
@@ -14,6 +14,7 @@ from tidings.backtest.findings import DELAYS, Findings, Goals
 from tidings.backtest.part import Row
 from tidings.backtest.question import Question
 from tidings.difference import Counts
+from tidings.explaining.rules_told import trigger_yaml
 from tidings.history.gather import Gathered
 
 
@@ -239,7 +240,6 @@ def make(
 
 def _about(question: Question) -> About:
     rule = question.rule
-    document = rule.model_dump(mode="json", by_alias=True, exclude_unset=True)
     return About(
         id=rule.id,
         name=rule.name or rule.id,
@@ -247,7 +247,7 @@ def _about(question: Question) -> About:
         current=question.current.version if question.current else None,
         kind=rule.kind,
         category=rule.category,
-        trigger=yaml.safe_dump({"trigger": document["trigger"]}, sort_keys=False, allow_unicode=True).rstrip(),
+        trigger="trigger:\n" + indent(trigger_yaml(rule), "  ").rstrip(),
         sends=tuple(send.template for send in rule.sends),
     )
 
