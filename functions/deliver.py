@@ -22,7 +22,6 @@ from functions.push import Push
 from functions.recipients import SuppressedError, UnknownRoleError
 from tidings import dead_letter
 from tidings.adapters.pubsub import Message, Publisher
-from tidings.adapters.smtp import SmtpSender
 from tidings.decisions import Decision, Reason
 from tidings.errors import (
     AddressError,
@@ -34,6 +33,7 @@ from tidings.errors import (
     UnknownOutcomeError,
 )
 from tidings.facts import mail_facts
+from tidings.mail import Sender
 from tidings.message import build, check
 from tidings.rendering import render
 from tidings.settings import Settings
@@ -71,7 +71,7 @@ class Mailer:
         settings: who sends, with which secret, from which folder of templates, and the addresses of roles.
         store: profiles, consent, suppressions and the ledger.
         publisher: takes dead letters.
-        sender: the mail server.
+        sender: the door that mail leaves by.
         clock: the time; only the shell reads one.
 
     Raises:
@@ -83,7 +83,7 @@ class Mailer:
         settings: Settings,
         store: Store,
         publisher: Publisher,
-        sender: SmtpSender,
+        sender: Sender,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         check(settings)
@@ -122,6 +122,8 @@ class Mailer:
         match self._store.claim(decision, now, self._lease):
             case Claim.DONE:
                 return "duplicate"
+            case Claim.WAITING:
+                return "waiting"
             case Claim.HELD:
                 raise OvertakenError("another worker has it")
             case Claim.UNKNOWN:
@@ -217,7 +219,7 @@ class Mailer:
         rendered = render(decision.template, facts, self._settings.templates)
         mail = build(decision, rendered, to.address, self._settings, now)
         try:
-            self._sender.send(mail.data, mail.sender, mail.recipient, leave)
+            self._sender.send(mail, leave)
         except AddressError as fault:
             if not to.digest:  # our own mailbox is full or gone: somebody must hear of it
                 raise RefusedError(str(fault)) from None

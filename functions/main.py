@@ -11,10 +11,10 @@ import functions_framework
 from functions import clock
 from functions.collect import Collector
 from functions.deliver import Mailer
-from functions.engage import UnsubscribePages
+from functions.engage import Engage
 from tidings import logs, settings
 from tidings.adapters.pubsub import Publisher
-from tidings.adapters.smtp import SmtpSender
+from tidings.adapters.senders import open_sender
 from tidings.adapters.stores import open_store
 
 logs.configure()
@@ -37,7 +37,7 @@ def collect(request: flask.Request) -> flask.Response:
 def _mailer() -> Mailer:
     chosen = settings.load()
     store = open_store(chosen.store, chosen.project)
-    return Mailer(chosen, store, Publisher(chosen.project), SmtpSender(chosen.smtp_url), clock.now)
+    return Mailer(chosen, store, Publisher(chosen.project), open_sender(chosen), clock.now)
 
 
 @functions_framework.http
@@ -47,13 +47,13 @@ def deliver(request: flask.Request) -> flask.Response:
 
 
 @cache
-def _unsubscribe_pages() -> UnsubscribePages:
+def _engage() -> Engage:
     chosen = settings.load()
     store = open_store(chosen.store, chosen.project)
-    return UnsubscribePages(chosen, store, Publisher(chosen.project), clock.now)
+    return Engage(chosen, store, Publisher(chosen.project), clock.now)
 
 
 @functions_framework.http
 def engage(request: flask.Request) -> flask.Response:
-    """What recipients reach from a mail: the pages behind unsubscribe links."""
-    return _unsubscribe_pages()(request)
+    """What recipients reach from a mail: pages to leave and to choose, opens and clicks."""
+    return _engage()(request)

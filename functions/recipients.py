@@ -71,7 +71,7 @@ def _person(decision: Decision, store: Store, settings: Settings, now: datetime)
     except AddressError as fault:
         raise SuppressedError("missing_address", str(fault)) from None
     digest = address_digest(address, settings.secret)
-    if store.is_suppressed(digest):
+    if store.suppression(digest):
         raise SuppressedError("suppressed_address")
     refusal = permission(decision.kind, decision.category or MARKETING, store.consent(decision.person))
     if refusal:

@@ -36,7 +36,7 @@ locals {
     }
     deliver = {
       description     = "The mailer: brings each decision to its end, once."
-      secrets         = ["TIDINGS_SECRET", "TIDINGS_SMTP_URL"]
+      secrets         = ["TIDINGS_SECRET", "TIDINGS_MAIL_URL"]
       invoker         = google_service_account.this["push"].member
       ingress         = "ALLOW_INTERNAL_ONLY" # Pub/Sub of this project counts as internal
       concurrency     = local.mails_an_instance

@@ -3,7 +3,7 @@
 locals {
   secrets = {
     TIDINGS_WRITE_KEYS = { id = "tidings-write-keys", version = "latest" }
-    TIDINGS_SMTP_URL   = { id = "tidings-smtp-url", version = "latest" }
+    TIDINGS_MAIL_URL   = { id = "tidings-mail-url", version = "latest" }
     # It signs unsubscribe links, which never expire, and digests the suppression list. A new value would break both,
     # so a second version must not come into force by being added.
     TIDINGS_SECRET = { id = "tidings-secret", version = "1" }

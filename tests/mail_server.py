@@ -53,7 +53,7 @@ class MailServer:
 
     @property
     def url(self) -> str:
-        """The value of TIDINGS_SMTP_URL."""
+        """The value of TIDINGS_MAIL_URL."""
         return f"smtp://127.0.0.1:{self.port}"
 
     def __enter__(self) -> "MailServer":

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from tidings.decisions import Decision, Trigger, send_id
+from tidings.mail import Mail
 from tidings.settings import Settings
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -35,3 +36,22 @@ def a_decision(person: str = "u:ada", **fields: Any) -> Decision:
         **fields,
     }
     return Decision(person=person, **filled)
+
+
+def a_mail(data: bytes = b"Subject: a test\r\n\r\nHello\r\n", **fields: Any) -> Mail:
+    """A mail from a shop to Ada that is ready to leave."""
+    filled: dict[str, Any] = {
+        "send_id": "0" * 32,
+        "sender": "shop@example.com",
+        "recipient": "ada@example.com",
+        "data": data,
+        "from_name": "A shop",
+        "from_address": "shop@example.com",
+        "subject": "A test",
+        "html": "<p>Hello</p>",
+        "text": "Hello",
+        "headers": {"Message-ID": f"<{'0' * 32}@example.com>"},
+        "tags": {"rule": "a-rule", "category": "reminders", "kind": "marketing"},
+        **fields,
+    }
+    return Mail(**filled)

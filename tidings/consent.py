@@ -17,12 +17,20 @@ from tidings.decisions import MailKind, Reason
 from tidings.errors import InvalidEventError
 from tidings.events import Event
 from tidings.settings import SettingsError
-from tidings.store import ConsentRecord
+from tidings.store import ConsentAction, ConsentRecord
 
 MARKETING = "marketing"
 """The category that stands for all marketing mail."""
 
-_SPEAKS_OF_CONSENT = {"Consent Given": True, "Consent Withdrawn": False, "Unsubscribed": False}
+SALE_AND_SHARING = "sale_and_sharing"
+"""Not a category of mail: the sale and sharing of personal data that `Sec-GPC: 1` objects to (CCPA, 11 CCR 7025)."""
+
+_SPEAKS_OF_CONSENT: dict[str, ConsentAction] = {
+    "Consent Given": "given",
+    "Consent Confirmed": "confirmed",
+    "Consent Withdrawn": "withdrawn",
+    "Unsubscribed": "withdrawn",
+}
 
 
 def address_digest(address: str, secret: str) -> str:
@@ -89,8 +97,8 @@ def from_event(event: Event) -> list[ConsentRecord]:
     Raises:
         InvalidEventError: `bad_consent`, a property is there and is no text.
     """
-    given = _SPEAKS_OF_CONSENT.get(event.event or "") if event.type == "track" else None
-    if given is None:
+    action = _SPEAKS_OF_CONSENT.get(event.event or "") if event.type == "track" else None
+    if action is None:
         return []
     try:
         properties = _decoder.decode(event.properties)
@@ -102,10 +110,10 @@ def from_event(event: Event) -> list[ConsentRecord]:
     return [
         ConsentRecord(
             # The id says what was said, so that a sender who reuses a messageId cannot silence a withdrawal.
-            record_id=f"{event.message_id}:{category}:{'given' if given else 'withdrawn'}",
+            record_id=f"{event.message_id}:{category}:{action}",
             person=event.person,
             category=category,
-            given=given,
+            action=action,
             at=event.timestamp,
             source=properties.source or "event",
             words=properties.words or "",

@@ -1,9 +1,11 @@
 """The life of a send, as pure functions from one ledger entry to the next. Both stores apply them atomically.
 
     (none) --claim--> claimed --hand over--> handing_over --finish--> sent | suppressed | shadow | dead_lettered
-                         ^-----release, repeat-----'
+                       |   ^-----release, repeat-----'
+                       '-wait-> waiting --claim, when its turn has come--> claimed
 
-`finish` may also end a `claimed` entry. A function that changes nothing returns the very entry it was given.
+`finish` may also end a `claimed` or `waiting` entry. A function that changes nothing returns the very entry it was
+given.
 
 What was handed over and never answered for may have gone out, and nobody can know. A claim after the lease then finds
 it UNKNOWN, for a person to look at; or repeats it, as often as `REPEATS` allows for mail of its kind.
@@ -15,7 +17,7 @@ from typing import get_args
 from msgspec.structs import replace
 
 from tidings.decisions import Decision, MailKind, Reason
-from tidings.store import Claim, FinalStatus, LedgerEntry
+from tidings.store import Claim, FinalStatus, LedgerEntry, Letter
 
 FINAL: frozenset[str] = frozenset(get_args(FinalStatus))
 
@@ -34,8 +36,10 @@ def claim(entry: LedgerEntry | None, decision: Decision, now: datetime, lease: t
     if entry.status in FINAL:
         return entry, Claim.DONE
     if now < entry.lease_until:
-        return entry, Claim.HELD
+        return entry, Claim.WAITING if entry.status == "waiting" else Claim.HELD
     renewed = replace(entry, updated_at=now, lease_until=until)
+    if entry.status == "waiting":
+        renewed = replace(renewed, status="claimed")
     if entry.status == "handing_over":
         if entry.repeats >= REPEATS[entry.decision.kind]:
             return renewed, Claim.UNKNOWN
@@ -43,9 +47,18 @@ def claim(entry: LedgerEntry | None, decision: Decision, now: datetime, lease: t
     return replace(renewed, attempts=entry.attempts + 1), Claim.GRANTED
 
 
-def hand_over(entry: LedgerEntry, now: datetime) -> LedgerEntry:
+def wait(entry: LedgerEntry, now: datetime, until: datetime) -> LedgerEntry:
+    """Put it aside until its turn comes."""
+    if entry.status in ("claimed", "waiting"):
+        return replace(entry, status="waiting", updated_at=now, lease_until=until)
+    return entry
+
+
+def hand_over(entry: LedgerEntry, now: datetime, letter: Letter | None = None) -> LedgerEntry:
     """Only a `claimed` entry can be handed over, so of two workers who believe to hold it one wins."""
-    return replace(entry, status="handing_over", updated_at=now) if entry.status == "claimed" else entry
+    if entry.status != "claimed":
+        return entry
+    return replace(entry, status="handing_over", updated_at=now, letter=letter)
 
 
 def release(entry: LedgerEntry, now: datetime, handed_over: bool) -> LedgerEntry:

@@ -15,12 +15,12 @@ from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
 from email.utils import format_datetime, formataddr, parseaddr
 
-import msgspec
 from email_validator import EmailNotValidError, validate_email
 
 from tidings.consent import MARKETING
 from tidings.decisions import Decision
 from tidings.errors import AddressError, TemplateError
+from tidings.mail import Mail
 from tidings.rendering import Rendered
 from tidings.settings import Settings, SettingsError
 from tidings.tokens import sign_unsubscribe
@@ -28,19 +28,6 @@ from tidings.tokens import sign_unsubscribe
 _WIRE = policy.compat32.clone(linesep="\r\n", max_line_length=998)
 _UTF8 = Charset("utf-8")
 _UTF8.body_encoding = QP  # bodies stay ASCII on the wire, so no relay needs 8BITMIME and no signature breaks
-
-
-class Mail(msgspec.Struct, frozen=True):
-    """One mail, ready to hand over.
-
-    Attributes:
-        sender / recipient: the envelope's addresses, ASCII.
-        data: the whole message, CRLF line ends, no line over 998 bytes.
-    """
-
-    sender: str
-    recipient: str
-    data: bytes
 
 
 def build(decision: Decision, rendered: Rendered, recipient: str, settings: Settings, at: datetime) -> Mail:
@@ -64,12 +51,36 @@ def build(decision: Decision, rendered: Rendered, recipient: str, settings: Sett
     mail["Message-ID"] = f"<{decision.send_id}@{domain}>"
     mail["From"] = f"{_words(name)} <{address}>" if _needs_encoding(name) else formataddr((name, address))
     mail["To"] = recipient
-    mail["Subject"] = _words(_subject(rendered.subject))
-    for header, value in _purpose(decision, rendered, settings, domain).items():
+    subject = _subject(rendered.subject)
+    mail["Subject"] = _words(subject)
+    purpose = _purpose(decision, rendered, settings, domain)
+    for header, value in purpose.items():
         mail[header] = value
     for kind, body in (("plain", rendered.text), ("html", rendered.html)):
         mail.attach(MIMEText(body, kind, _UTF8))  # type: ignore[arg-type]  # typeshed: str; the docs: also Charset
-    return Mail(address, recipient, mail.as_bytes(policy=_WIRE))
+    return Mail(
+        send_id=decision.send_id,
+        sender=_return_path(decision, settings) or address,
+        recipient=recipient,
+        data=mail.as_bytes(policy=_WIRE),
+        from_name=name,
+        from_address=address,
+        subject=subject,
+        html=rendered.html,
+        text=rendered.text,
+        headers={"Message-ID": mail["Message-ID"], **purpose},
+        tags={
+            "rule": _label(decision.rule_id),
+            "category": _label(decision.category or MARKETING),
+            "kind": decision.kind,
+        },
+    )
+
+
+def _return_path(decision: Decision, settings: Settings) -> str:
+    """Where a bounce of this mail goes: an address of its own, so that a bounce says by itself what it is about."""
+    local, _, domain = settings.return_path.rpartition("@")
+    return f"{local}+{decision.send_id}@{domain}" if local else ""
 
 
 def _purpose(decision: Decision, rendered: Rendered, settings: Settings, domain: str) -> dict[str, str]:

@@ -23,8 +23,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         write_keys (TIDINGS_WRITE_KEYS): comma-separated keys that the front door accepts.
         secret (TIDINGS_SECRET): signs unsubscribe links and digests addresses; at least 16 characters.
         public_url (TIDINGS_PUBLIC_URL): how recipients reach the `engage` function; no slash at the end.
-        smtp_url (TIDINGS_SMTP_URL): `smtp://[user:password@]host[:port]` or `smtps://...`.
+        mail_url (TIDINGS_MAIL_URL): the provider that mail leaves by, and how to log in there; the scheme names it. See
+            `tidings.adapters.senders`: `smtp://[user:password@]host[:port]`, `smtps://...`, `sendgrid://...`, `ses://...`,
+            `mailgun://...`, `postmark://...`.
         mail_from (TIDINGS_MAIL_FROM): the From header, `Name <address>`.
+        return_path (TIDINGS_RETURN_PATH): where direct SMTP's bounces go, `bounces@mail.example.com`; each mail adds
+            its send id, `bounces+<send id>@mail.example.com`. Empty for the From address.
+        unsubscribe_mailto (TIDINGS_UNSUBSCRIBE_MAILTO): an address whose mail reaches `/hooks/inbound`; with it,
+            List-Unsubscribe names a mailto form as well.
+        dkim_key (TIDINGS_DKIM_KEY): a private RSA key in PEM, to sign mail that leaves by SMTP; empty when the provider
+            signs.
+        dkim_selector (TIDINGS_DKIM_SELECTOR): where its public half is, `<selector>._domainkey.<domain of From>`.
+        policy (TIDINGS_POLICY): a folder with `categories.yaml` and `sending.yaml`; empty means those that ship with
+            the package. See `tidings.categories` and `tidings.sending`.
+        hooks (TIDINGS_HOOKS): which webhooks are let in, and by what they are known, `sendgrid=<public key>,
+            mailgun=<signing key>,postmark=<user:password>,ses=<topic ARN>,inbound=<user:password>`.
         postal_address (TIDINGS_POSTAL_ADDRESS): the sender's street address, which CAN-SPAM wants in every mail.
         templates (TIDINGS_TEMPLATES): a folder of templates; empty means those that ship with the package.
         roles (TIDINGS_ROLES): who else a rule may write to, `support=help@example.com,sales=...`.
@@ -43,8 +56,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     write_keys: tuple[str, ...] = ()
     secret: str = ""
     public_url: str = "http://localhost:8080"
-    smtp_url: str = "smtp://localhost:25"
+    mail_url: str = "smtp://localhost:25"
     mail_from: str = "Tidings <tidings@localhost.localdomain>"
+    return_path: str = ""
+    unsubscribe_mailto: str = ""
+    dkim_key: str = ""
+    dkim_selector: str = ""
+    policy: str = ""
+    hooks: dict[str, str] = {}
     postal_address: str = ""
     templates: str = ""
     roles: dict[str, str] = {}
@@ -52,6 +71,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     lease_seconds: int = 120
 
 
+_PAIRS = {"roles": "support=help@example.com,sales=sales@example.com", "hooks": "mailgun=key,postmark=user:password"}
 _WHOLE_NUMBERS = {"delivery_attempts": (10, 100), "lease_seconds": (10, 600)}
 """What Pub/Sub takes; of its 5 to 100 deliveries, giving up in good order needs some."""
 
@@ -70,8 +90,9 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
             values[field] = environ[name]
     if isinstance(keys := values.get("write_keys"), str):
         values["write_keys"] = tuple(key.strip() for key in keys.split(",") if key.strip())
-    if isinstance(roles := values.get("roles"), str):
-        values["roles"] = _read_roles(roles)
+    for name, example in _PAIRS.items():
+        if isinstance(pairs := values.get(name), str):
+            values[name] = _read_pairs(name, pairs, example)
     for name, (least, most) in _WHOLE_NUMBERS.items():
         if isinstance(number := values.get(name), str):
             values[name] = _read_number(name, number, least, most)
@@ -87,11 +108,11 @@ def _read_number(name: str, text: str, least: int, most: int) -> int:
     return int(text)
 
 
-def _read_roles(text: str) -> dict[str, str]:
-    roles: dict[str, str] = {}
+def _read_pairs(setting: str, text: str, example: str) -> dict[str, str]:
+    pairs: dict[str, str] = {}
     for pair in filter(None, (part.strip() for part in text.split(","))):
-        role, _, address = (word.strip() for word in pair.partition("="))
-        if not (role and address):
-            raise SettingsError("TIDINGS_ROLES must look like: support=help@example.com,sales=sales@example.com")
-        roles[role] = address
-    return roles
+        name, _, value = (word.strip() for word in pair.partition("="))
+        if not (name and value):
+            raise SettingsError(f"TIDINGS_{setting.upper()} must look like: {example}")
+        pairs[name] = value
+    return pairs

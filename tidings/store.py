@@ -5,7 +5,7 @@ The same contract suite (`tests/contracts/`) runs on both. Time is an argument; 
 Every method may raise `StoreError`, which means "try again later".
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Literal, Protocol
@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from tidings.decisions import Decision, Reason
+from tidings.feedback import Feedback, Origin
 
 RESERVED = "_tidings"
 """The field of a stored rule or segment that belongs to the system. An author's document has no such field."""
@@ -44,24 +45,81 @@ class ProfileUpdate(msgspec.Struct, frozen=True, kw_only=True):
     joined: str | None = None
 
 
+ConsentAction = Literal["given", "withdrawn", "confirmed"]
+"""`confirmed` is the second word of a double opt-in, said from the mailbox itself."""
+
+
 class ConsentRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the append-only proof of consent (GDPR article 7(1)): who, what, when, from where, which words.
 
     Attributes:
         record_id: derived from content (a messageId, or a send id and action), so that writing twice is writing once.
-        category: what was agreed to or withdrawn: a category of mail, or `marketing` for all of it.
-        given: True for agreed, False for withdrawn.
-        source: `event`, `one_click`, `preferences_page`, `import`, ...
-        words: the text the person was shown.
+        category: what was agreed to or withdrawn: a category of mail, or `marketing` for all of it; or
+            `sale_and_sharing` of personal data, which is no mail at all.
+        source: `event`, `one_click`, `preferences_page`, `confirmation_page`, `import`, `gpc`, ...
+        words / words_version / language: the text the person was shown, which edition of it, and its language.
+        channel: by which way they are written to.
+        origin: the browser's address and name; gone after a while, see `tidings.retention`.
     """
 
     record_id: str
     person: str
     category: str
-    given: bool
+    action: ConsentAction
     at: datetime
     source: str
     words: str = ""
+    words_version: str = ""
+    language: str = ""
+    channel: str = "email"
+    origin: Origin | None = None
+
+    @property
+    def given(self) -> bool:
+        """Whether this is a yes, of either kind."""
+        return self.action != "withdrawn"
+
+
+class Suppression(msgspec.Struct, frozen=True, kw_only=True):
+    """Why and since when an address is never mailed. The address itself is nowhere: see `consent.address_digest`."""
+
+    reason: str
+    at: datetime
+
+
+class Letter(msgspec.Struct, frozen=True, kw_only=True):
+    """What the ledger must know of a mail before it leaves, to make sense of what comes back about it.
+
+    Attributes:
+        provider: which door it leaves by: `smtp`, `sendgrid`, `ses`, `mailgun`, `postmark`.
+        subject: as the person reads it.
+        links: the targets of its tracked links, by number; empty when it is not tracked.
+        address_digest: of the recipient; empty for a role.
+    """
+
+    provider: str = ""
+    subject: str = ""
+    links: tuple[str, ...] = ()
+    address_digest: str = ""
+
+
+ReceiptKind = Literal["export", "erasure"]
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """Proof that a request of a person was carried out, without a word about whom: `person_digest` is a keyed digest.
+
+    Attributes:
+        counts: how much of what was handed out or erased.
+        requested_by: `recipient` (the preference centre), or `operator`.
+    """
+
+    receipt_id: str
+    kind: ReceiptKind
+    person_digest: str
+    at: datetime
+    counts: dict[str, int]
+    requested_by: str
 
 
 class Claim(Enum):
@@ -73,11 +131,13 @@ class Claim(Enum):
     """Another worker holds the lease: come back later."""
     DONE = "done"
     """It has ended already: this is a duplicate."""
+    WAITING = "waiting"
+    """It waits for its turn (see `Store.wait`), and whoever wakes it will publish it again: this one is answered."""
     UNKNOWN = "unknown"
     """A worker vanished between handing the mail over and recording the answer: it may have gone out."""
 
 
-LedgerStatus = Literal["claimed", "handing_over", "sent", "suppressed", "shadow", "dead_lettered"]
+LedgerStatus = Literal["claimed", "waiting", "handing_over", "sent", "suppressed", "shadow", "dead_lettered"]
 FinalStatus = Literal["sent", "suppressed", "shadow", "dead_lettered"]
 
 
@@ -85,6 +145,7 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
     """How one decision ended, or how far it has come. One entry a send id, for ever one.
 
     `attempts` counts claims; `repeats` those of them that began again although the mail may have gone out.
+    `lease_until` of an entry that waits is when its turn comes. `letter` is there once the mail was about to leave.
     """
 
     send_id: str
@@ -96,6 +157,7 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
     repeats: int = 0
     reason: Reason | None = None
     detail: str = ""
+    letter: Letter | None = None
 
 
 class RuleRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -183,13 +245,17 @@ class Store(Protocol):
         Suppressing it again changes nothing.
         """
 
-    def is_suppressed(self, address_digest: str) -> bool:
-        """Whether the address is on the suppression list."""
+    def suppression(self, address_digest: str) -> Suppression | None:
+        """Since when and why the address is on the suppression list; None when it is not."""
+
+    def lift_suppression(self, address_digest: str) -> None:
+        """Take the address off the list; nothing happens when it is not on it."""
 
     def claim(self, decision: Decision, now: datetime, lease: timedelta) -> Claim:
         """Take a decision for `lease`, atomically, in the ledger.
 
-        No entry: create one as `claimed`, GRANTED. A final entry: DONE. `claimed`: HELD while
+        No entry: create one as `claimed`, GRANTED. A final entry: DONE. `waiting`: WAITING while
+        `now < lease_until`, and after it as `claimed`. `claimed`: HELD while
         `now < lease_until`, and after it taken over (attempts + 1), GRANTED. `handing_over`: HELD while
         `now < lease_until`; after it GRANTED when mail of this kind may be repeated once more (`ledger.REPEATS`), and
         otherwise UNKNOWN (and the lease is renewed, so that only one caller hears it).
@@ -202,8 +268,14 @@ class Store(Protocol):
         is then another worker's, and stays as it is. An ended or unknown entry stays as it is too.
         """
 
-    def hand_over(self, send_id: str, now: datetime) -> bool:
-        """Mark that the mail is about to leave: from here on a crash is ambiguous.
+    def wait(self, send_id: str, now: datetime, until: datetime) -> None:
+        """Put a `claimed` or `waiting` entry aside until its turn comes; any other entry stays as it is."""
+
+    def waiting(self, now: datetime, limit: int) -> list[LedgerEntry]:
+        """Up to `limit` entries whose turn has come (`waiting`, and not `now < lease_until`), the longest due first."""
+
+    def hand_over(self, send_id: str, now: datetime, letter: Letter | None = None) -> bool:
+        """Mark that the mail is about to leave, and what it is: from here on a crash is ambiguous.
 
         True for the one worker that turned `claimed` into `handing_over`. False for any other, who must not send:
         its lease ran out, and another worker is handing the mail over or has ended it, or there is no such entry.
@@ -264,6 +336,63 @@ class Store(Protocol):
 
     def activity(self, person: str, limit: int = 100) -> list[Activity]:
         """The latest `limit` lines of the person, newest `at` first (ties: greater id first)."""
+
+    # --- what comes back
+
+    def append_feedback(self, items: Sequence[Feedback]) -> None:
+        """Append; a feedback id that the person has already is left as it is."""
+
+    def feedback(self, person: str, send_id: str = "", limit: int = 1000) -> list[Feedback]:
+        """The latest `limit` items of the person, or of one mail, newest `at` first (ties: greater id first)."""
+
+    # --- small things that all workers share
+
+    def use_once(self, name: str, expires_at: datetime) -> bool:
+        """True for the first call with this name, atomically, and False for every other one until it expires."""
+
+    def take(self, name: str, amount: int, limit: int, expires_at: datetime) -> int:
+        """Take from an allowance of `limit`, atomically; returns how many of `amount` are granted, 0 when none is left.
+
+        The allowance of a name begins full. What is taken cannot be given back.
+        """
+
+    def tally(self, name: str, counts: Mapping[str, int], expires_at: datetime) -> None:
+        """Add to the counts of this name, atomically; a count that is not there begins at 0."""
+
+    def tallies(self, names: Sequence[str]) -> list[dict[str, int]]:
+        """The counts of each name, in the order of the names; empty where there are none."""
+
+    def note(self, name: str) -> dict[str, Any] | None:
+        """What was written down under this name, or None."""
+
+    def put_note(self, name: str, value: dict[str, Any] | None) -> None:
+        """Write down plain data under this name, in place of what was there; None takes it away."""
+
+    # --- rights of people
+
+    def people_at(self, email: str) -> list[str]:
+        """Everybody whose `email` trait is this text, case aside, in order."""
+
+    def joined_to(self, person: str) -> list[str]:
+        """The anonymous ids whose first person this is (`Profile.joined`), in order."""
+
+    def erase_person(self, person: str) -> dict[str, int]:
+        """Delete profile, consent, activity, feedback and ledger entries of one id; returns how many of each.
+
+        Erasing again finds less. What is written about the id from then on is kept as if it were new.
+        """
+
+    def put_receipt(self, receipt: Receipt) -> None:
+        """Keep a receipt; one of kind `erasure` also moves `erased_at` forward. Writing it again changes nothing."""
+
+    def receipts(self, person_digest: str | None = None, limit: int = 1000) -> list[Receipt]:
+        """The latest `limit` receipts, of one person or of all, newest `at` first (ties: greater id first)."""
+
+    def erased_at(self, person_digest: str) -> datetime | None:
+        """When this person was last erased; None for never. One cheap read: the mailer asks before every mail."""
+
+    def expire(self, now: datetime) -> dict[str, int]:
+        """Delete what `tidings.retention` says is over, where the database does not do so by itself; counts of each."""
 
     def close(self) -> None:
         """Let go of connections and files."""

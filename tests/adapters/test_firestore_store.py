@@ -111,7 +111,7 @@ class TestDocuments:
         """A user id may be an address, and Google's error messages quote names of documents."""
         person = "u:ann@example.com"
         store.update_profiles([ProfileUpdate(person=person, at=NOON, traits={"a": 1})])
-        record = ConsentRecord(record_id="m", person=person, category="news", given=True, at=NOON, source="event")
+        record = ConsentRecord(record_id="m", person=person, category="news", action="given", at=NOON, source="event")
         store.record_consent([record])
         (profile,) = store.client.collection("profiles").stream()
         (consent,) = profile.reference.collection("consent").stream()
@@ -145,11 +145,11 @@ CALLS: dict[str, Callable[[Store], Any]] = {
     "profile": lambda store: store.profile("u:1"),
     "update_profiles": lambda store: store.update_profiles([ProfileUpdate(person="u:1", at=NOON)]),
     "record_consent": lambda store: store.record_consent(
-        [ConsentRecord(record_id="m", person="u:1", category="news", given=True, at=NOON, source="event")]
+        [ConsentRecord(record_id="m", person="u:1", category="news", action="given", at=NOON, source="event")]
     ),
     "consent": lambda store: store.consent("u:1"),
     "suppress": lambda store: store.suppress("digest", "bounce", NOON),
-    "is_suppressed": lambda store: store.is_suppressed("digest"),
+    "suppression": lambda store: store.suppression("digest"),
     "claim": lambda store: store.claim(a_decision(), NOON, LEASE),
     "release": lambda store: store.release("send-1", NOON),
     "hand_over": lambda store: store.hand_over("send-1", NOON),

@@ -10,6 +10,7 @@ import pytest
 from aiosmtpd.smtp import AuthResult
 
 from tests.mail_server import VANISH, MailServer
+from tests.sends import a_mail
 from tidings.adapters.smtp import SmtpSender
 from tidings.errors import (
     AddressError,
@@ -38,7 +39,7 @@ def send(
             told.append("about to leave")
         return patience
 
-    SmtpSender(url, timeout, tls).send(DATA, "shop@example.com", "ada@example.com", leave)
+    SmtpSender(url, timeout, tls).send(a_mail(DATA), leave)
 
 
 def test_a_mail_arrives_byte_for_byte_and_its_leaving_is_announced_once() -> None:
@@ -149,7 +150,7 @@ def test_a_server_that_never_greets_is_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         sender = SmtpSender(f"smtp://127.0.0.1:{silent.getsockname()[1]}", timeout=0.1)
         with pytest.raises(TemporaryError, match="SMTPServerDisconnected"):
-            sender.send(DATA, "shop@example.com", "ada@example.com", lambda: 5.0)
+            sender.send(a_mail(DATA), lambda: 5.0)
 
 
 def test_who_cannot_announce_does_not_send() -> None:
@@ -160,7 +161,7 @@ def test_who_cannot_announce_does_not_send() -> None:
 
     with MailServer() as server:
         with pytest.raises(StoreError):
-            SmtpSender(server.url).send(DATA, "shop@example.com", "ada@example.com", fail)
+            SmtpSender(server.url).send(a_mail(DATA), fail)
         send(server.url)
         assert len(server.mails) == 1
 
@@ -222,6 +223,6 @@ def test_smtps_speaks_tls_from_the_first_byte(certificate: tuple[ssl.SSLContext,
 @pytest.mark.parametrize("url", ["", "localhost:25", "http://localhost", "smtp://", "smtp://user:secret@host:port"])
 def test_a_url_that_names_no_server_is_the_operators_fault(url: str) -> None:
     """The message names the variable and does not repeat the password."""
-    with pytest.raises(SettingsError, match="TIDINGS_SMTP_URL") as raised:
+    with pytest.raises(SettingsError, match="TIDINGS_MAIL_URL") as raised:
         SmtpSender(url)
     assert "secret" not in str(raised.value)

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from tests.contracts.samples import NOON, a_decision, together
-from tidings.adapters.sqlite_store import _SCHEMAS, SCHEMA_VERSION, SqliteStore, _micros
+from tidings.adapters.sqlite_access import SCHEMA_VERSION, SCHEMAS, micros
+from tidings.adapters.sqlite_store import SqliteStore
 from tidings.errors import StoreError
 from tidings.settings import SettingsError
 from tidings.store import LedgerEntry, ProfileUpdate
@@ -35,11 +36,11 @@ def test_a_store_that_another_writer_holds_for_too_long_is_a_store_error(tmp_pat
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreError, match="SQLITE_BUSY"):
         store.suppress("digest", "bounce", NOON)
-    assert not store.is_suppressed("digest")
+    assert not store.suppression("digest")
     other.execute("ROLLBACK")
     other.close()
     store.suppress("digest", "bounce", NOON)
-    assert store.is_suppressed("digest")
+    assert store.suppression("digest")
     store.close()
 
 
@@ -72,11 +73,11 @@ def test_a_file_of_an_earlier_schema_is_brought_up_to_date_and_keeps_what_it_hol
     """Version 1 had no segments, version 2 no versions, and nobody could ask for the sends of a rule."""
     path = tmp_path / "store.db"
     older = sqlite3.connect(path)
-    for schema in _SCHEMAS[:version]:
+    for schema in SCHEMAS[:version]:
         older.executescript(schema)
     entry = LedgerEntry(send_id="send-1", status="sent", decision=a_decision(), updated_at=NOON, lease_until=NOON)
     record = msgspec.json.encode(entry).decode()
-    older.execute("INSERT INTO ledger VALUES ('send-1', 'u:1', ?, ?)", (_micros(NOON), record))
+    older.execute("INSERT INTO ledger VALUES ('send-1', 'u:1', ?, ?)", (micros(NOON), record))
     older.execute("INSERT INTO rules (rule_id, document) VALUES ('cart', '{}')")
     older.execute(f"PRAGMA user_version = {version}")
     older.commit()
@@ -103,5 +104,5 @@ def test_memory_is_shared_by_the_threads_of_a_process() -> None:
     """One connection, one lock: every thread sees what the others wrote."""
     store = SqliteStore(":memory:")
     together([lambda n=n: store.suppress(f"digest-{n}", "bounce", NOON) for n in range(20)])  # type: ignore[misc]
-    assert all(store.is_suppressed(f"digest-{n}") for n in range(20))
+    assert all(store.suppression(f"digest-{n}") for n in range(20))
     store.close()

@@ -123,7 +123,7 @@ def a_consent(record_id: str, seconds: float = 0, person: str = "u:1", given: bo
         record_id=record_id,
         person=person,
         category="marketing",
-        given=given,
+        action="given" if given else "withdrawn",
         at=at(seconds),
         source="event",
         words="Yes, write to me: \N{SNOWMAN}",
@@ -173,7 +173,7 @@ class TestConsent:
         """What counts is the instant."""
         east = timezone(timedelta(hours=9))
         record = ConsentRecord(
-            record_id="a", person="u:1", category="news", given=True, at=NOON.astimezone(east), source="import"
+            record_id="a", person="u:1", category="news", action="given", at=NOON.astimezone(east), source="import"
         )
         store.record_consent([a_consent("b", -1), record, a_consent("c", 1)])
         assert [found.at for found in store.consent("u:1")] == [at(-1), NOON, at(1)]
@@ -184,11 +184,11 @@ class TestSuppressions:
 
     def test_an_address_is_suppressed_for_ever(self, store: Store) -> None:
         """Once is enough, twice does no harm, and no other address is touched."""
-        assert not store.is_suppressed("digest-1")
+        assert not store.suppression("digest-1")
         store.suppress("digest-1", "bounce", NOON)
         store.suppress("digest-1", "complaint", at(9))
-        assert store.is_suppressed("digest-1")
-        assert not store.is_suppressed("digest-2")
+        assert store.suppression("digest-1")
+        assert not store.suppression("digest-2")
 
 
 RULE: dict[str, Any] = {"id": "cart", "trigger": {"not_performed": {"within": "15m", "events": ["Order Completed"]}}}

@@ -89,7 +89,14 @@ class TestAddressDigest:
 
 def record(category: str, given: bool, seconds: float) -> ConsentRecord:
     name = f"{category}-{given}-{seconds}"
-    return ConsentRecord(record_id=name, person="u:1", category=category, given=given, at=at(seconds), source="event")
+    return ConsentRecord(
+        record_id=name,
+        person="u:1",
+        category=category,
+        action="given" if given else "withdrawn",
+        at=at(seconds),
+        source="event",
+    )
 
 
 YES, NO = True, False
@@ -178,7 +185,7 @@ class TestFromEvent:
             record_id="m-1:news:given",
             person="u:1",
             category="news",
-            given=True,
+            action="given",
             at=at(1),
             source="checkout",
             words="Yes, please",

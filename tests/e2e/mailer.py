@@ -16,7 +16,7 @@ from tidings.adapters.stores import open_store
 def main(port: int, lease_seconds: int) -> None:
     """Serve until killed."""
     chosen = replace(settings.load(), lease_seconds=lease_seconds)  # less than production allows
-    store, sender = open_store(chosen.store, chosen.project), SmtpSender(chosen.smtp_url)
+    store, sender = open_store(chosen.store, chosen.project), SmtpSender(chosen.mail_url)
     mailer = Mailer(chosen, store, Publisher(chosen.project), sender)
     app = flask.Flask("mailer")
     app.add_url_rule("/deliver", view_func=lambda: mailer(flask.request), endpoint="deliver", methods=["POST"])

@@ -64,7 +64,7 @@ class Office(Settings, frozen=True, kw_only=True):
     @property
     def environment(self) -> dict[str, str]:
         """For their processes."""
-        names = ("store", "smtp_url", "secret", "public_url", "mail_from", "postal_address")
+        names = ("store", "mail_url", "secret", "public_url", "mail_from", "postal_address")
         return {f"TIDINGS_{name.upper()}": getattr(self, name) for name in names}
 
 
@@ -94,7 +94,7 @@ def asked_for(store: SqliteStore, where: str, kind: str, number: int) -> Decisio
     person, now = f"u:{where}-{kind}-{number}", datetime.now(UTC)
     traits = {"email": f"{kind}-{number}@{where}.example", "first_name": "Ada"}
     store.update_profiles([ProfileUpdate(person=person, at=now, traits=traits)])
-    agreed = ConsentRecord(record_id="1", person=person, category="marketing", given=True, at=now, source="import")
+    agreed = ConsentRecord(record_id="1", person=person, category="marketing", action="given", at=now, source="import")
     store.record_consent([agreed])
     template = "welcome" if kind == "transactional" else "product-reminder"
     return a_decision(person, kind=kind, template=template, decided_at=now)
@@ -105,7 +105,7 @@ def test_a_mailer_that_is_killed_in_mid_sentence_sends_nothing_twice_that_it_may
 ) -> None:
     server, url = mail_server
     known = {name: getattr(SETTINGS, name) for name in ("secret", "public_url", "mail_from", "postal_address")}
-    office = Office(port=free_port(), smtp_url=url, store=f"sqlite:{tmp_path}/store.db", **known)
+    office = Office(port=free_port(), mail_url=url, store=f"sqlite:{tmp_path}/store.db", **known)
     store = SqliteStore(f"{tmp_path}/store.db")
     with PubSubServer() as address:
         for name, value in {"PUBSUB_EMULATOR_HOST": address, **office.environment}.items():

@@ -49,7 +49,7 @@ class MailRoom:
         self.settings = Settings(
             project=self.project,
             store=f"sqlite:{self.store_path}",
-            smtp_url=mail.url,
+            mail_url=mail.url,
             secret=SETTINGS.secret,
             public_url=SETTINGS.public_url,
             mail_from=SETTINGS.mail_from,
@@ -58,7 +58,7 @@ class MailRoom:
             roles={"support": SUPPORT},
         )
         environ.setenv("GOOGLE_CLOUD_PROJECT", self.project)
-        for name in ("store", "smtp_url", "secret", "public_url", "mail_from", "postal_address"):
+        for name in ("store", "mail_url", "secret", "public_url", "mail_from", "postal_address"):
             environ.setenv(f"TIDINGS_{name.upper()}", getattr(self.settings, name))
         environ.setenv("TIDINGS_ROLES", f"support={SUPPORT}, night-shift = nobody")
         for topic in (EVENTS, DEAD_LETTERS):
@@ -103,7 +103,12 @@ class MailRoom:
         """Record one word on consent."""
         record_id = f"{category}:{at.isoformat()}:{given}"
         record = ConsentRecord(
-            record_id=record_id, person=person, category=category, given=given, at=at, source="import"
+            record_id=record_id,
+            person=person,
+            category=category,
+            action="given" if given else "withdrawn",
+            at=at,
+            source="import",
         )
         self.store.record_consent([record])
 

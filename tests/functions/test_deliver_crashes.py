@@ -17,6 +17,7 @@ from tidings.adapters.pubsub import Publisher
 from tidings.adapters.smtp import SmtpSender
 from tidings.adapters.sqlite_store import SqliteStore
 from tidings.decisions import Decision
+from tidings.mail import Mail
 from tidings.settings import Settings
 from tidings.store import Claim
 
@@ -150,9 +151,9 @@ class PatientSender(SmtpSender):
 
     patience: float | None = None
 
-    def send(self, data: bytes, envelope_from: str, recipient: str, before_data: Callable[[], float]) -> None:
+    def send(self, mail: Mail, leave: Callable[[], float]) -> None:
         """Announce, and send nothing."""
-        self.patience = before_data()
+        self.patience = leave()
 
 
 def test_the_mail_server_has_what_is_left_of_the_lease_but_for_the_time_to_write_its_answer_down(
@@ -168,12 +169,12 @@ class SlowSender(SmtpSender):
 
     meanwhile: Callable[[], None] | None = None
 
-    def send(self, data: bytes, envelope_from: str, recipient: str, before_data: Callable[[], float]) -> None:
+    def send(self, mail: Mail, leave: Callable[[], float]) -> None:
         """Wait, then talk."""
         happening, self.meanwhile = self.meanwhile, None
         if happening:
             happening()
-        super().send(data, envelope_from, recipient, before_data)
+        super().send(mail, leave)
 
 
 def test_a_worker_that_was_too_slow_does_not_send(room: MailRoom) -> None:
@@ -241,9 +242,9 @@ class ThenLockedSender(SmtpSender):
         super().__init__(url)
         self._lock = lock
 
-    def send(self, data: bytes, envelope_from: str, recipient: str, before_data: Callable[[], float]) -> None:
+    def send(self, mail: Mail, leave: Callable[[], float]) -> None:
         """Talk, then lock."""
-        super().send(data, envelope_from, recipient, before_data)
+        super().send(mail, leave)
         self._lock()
 
 

@@ -25,7 +25,7 @@ def sample() -> dict[str, str]:
         "TIDINGS_ROLES": "support=help@pebble-and-fern.example",
         "TIDINGS_DELIVERY_ATTEMPTS": str(local("delivery_attempts")),
         "TIDINGS_LEASE_SECONDS": str(local("lease_seconds")),
-        "TIDINGS_SMTP_URL": "smtps://user:password@mail.pebble-and-fern.example",
+        "TIDINGS_MAIL_URL": "smtps://user:password@mail.pebble-and-fern.example",
     }
     return {name: samples.get(name, f"a sample of {name}") for name in [*local("environment"), *local("secrets")]}
 

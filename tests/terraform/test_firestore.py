@@ -70,7 +70,7 @@ def listener() -> Iterator[Listener]:
         store.update_profiles([ProfileUpdate(person="u:1", at=NOW)])
         store.consent("u:1")
         store.record_consent(
-            [ConsentRecord(record_id="1", person="u:1", category="marketing", given=True, at=NOW, source="event")]
+            [ConsentRecord(record_id="1", person="u:1", category="marketing", action="given", at=NOW, source="event")]
         )
         store.suppress("digest", "5.1.1", NOW)
         store.claim(a_decision(), NOW, timedelta(minutes=1))

@@ -42,7 +42,7 @@ def test_a_function_may_publish_to_the_topics_that_its_code_publishes_to_and_no_
 def test_the_code_is_read_for_what_it_is():
     """The two tests above are worth as much as the reader that they rely on."""
     assert settings_read_by("collect") == {"project", "events_topic", "dead_letters_topic", "write_keys"}
-    assert settings_read_by("deliver") >= {"smtp_url", "secret", "public_url", "postal_address", "store"}
+    assert settings_read_by("deliver") >= {"mail_url", "secret", "public_url", "postal_address", "store"}
 
 
 def test_only_who_opens_the_store_may_use_the_database():

@@ -16,6 +16,7 @@ from tidings.errors import (
     TidingsError,
     UnknownOutcomeError,
 )
+from tidings.mail import Mail
 from tidings.settings import SettingsError
 
 REFUSALS: tuple[tuple[str, type[TidingsError]], ...] = (
@@ -44,42 +45,36 @@ class SmtpSender:
         SettingsError: the URL cannot be used. It is not quoted, because it may hold a password.
     """
 
+    provider = "smtp"
+
     def __init__(self, url: str, timeout: float = 10.0, tls: ssl.SSLContext | None = None) -> None:
         try:
             parts = urlsplit(url)
             port = parts.port
         except ValueError:
-            raise SettingsError("TIDINGS_SMTP_URL cannot be read") from None
+            raise SettingsError("TIDINGS_MAIL_URL cannot be read") from None
         if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
-            raise SettingsError("TIDINGS_SMTP_URL must look like smtp://host:25 or smtps://user:password@host")
+            raise SettingsError("TIDINGS_MAIL_URL must look like smtp://host:25 or smtps://user:password@host")
         self._secure = parts.scheme == "smtps"
         self._host, self._port = parts.hostname, port or (465 if self._secure else 25)
         self._user, self._password = unquote(parts.username or ""), unquote(parts.password or "")
         self._timeout = timeout
         self._tls = tls or ssl.create_default_context()
 
-    def send(self, data: bytes, envelope_from: str, recipient: str, before_data: Callable[[], float]) -> None:
-        """Hand one mail over; returning means that the server has taken it.
+    def send(self, mail: Mail, leave: Callable[[], float]) -> None:
+        """See `Sender.send`.
 
-        `before_data` is called when the server has accepted sender and recipient and nothing of the mail has left yet;
-        what it raises ends the conversation without a mail and reaches the caller as it is. It returns for how many
-        seconds the mail itself may keep us: a server may scan it for minutes before it answers (RFC 5321 section
-        4.5.3.2.6 asks for the patience of ten), and who gives up earlier cannot know what became of it.
-
-        Raises:
-            TemporaryError: it certainly was not taken, and may be later.
-            AddressError, DeadAddressError: the server refuses the recipient.
-            RefusedError: the server refuses this mail.
-            UnknownOutcomeError: the connection broke, or stayed silent, after the mail had begun to leave.
+        A server may scan a mail for minutes before it answers (RFC 5321 section 4.5.3.2.6 asks for the patience of
+        ten), and who gives up earlier cannot know what became of it.
         """
-        smtp = self._connect(envelope_from.rpartition("@")[2])
+        smtp = self._connect(mail.sender.rpartition("@")[2])
         try:
             try:
-                _accepted("MAIL", *smtp.mail(envelope_from))
-                _accepted("RCPT", *smtp.rcpt(recipient))
+                _accepted("MAIL", *smtp.mail(mail.sender))
+                _accepted("RCPT", *smtp.rcpt(mail.recipient))
             except OSError as error:
                 raise _unreachable(error) from None
-            until = before_data() + time.monotonic()
+            until = leave() + time.monotonic()
             try:
                 code, reply = smtp.docmd("DATA")
             except OSError as error:
@@ -88,11 +83,14 @@ class SmtpSender:
                 _accepted("DATA", code, reply)
             if code != 354:  # nonsense, but nothing of the mail has left
                 raise TemporaryError(f"the mail server says: DATA {code} -")
-            _accepted("DATA", *_content(smtp, data, until))
+            _accepted("DATA", *_content(smtp, mail.data, until))
         finally:
             with suppress(OSError):
                 smtp.putcmd("QUIT")  # its answer cannot matter any more, so nobody waits for it
             smtp.close()
+
+    def close(self) -> None:
+        """See `Sender.close`."""
 
     def _connect(self, own_name: str) -> smtplib.SMTP:
         """Connect, greet, encrypt and log in. Every failure is temporary: no mail was named yet."""

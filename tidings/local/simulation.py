@@ -112,7 +112,7 @@ class Simulation:
                         record_id=f"before:{category}",
                         person=f"u:{who}",
                         category=category,
-                        given=True,
+                        action="given",
                         at=since,
                         source="import",
                     )

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from werkzeug.test import Client, TestResponse
 
-from functions.engage import UnsubscribePages
+from functions.unsubscribe import UnsubscribePages
 from tests.functions.mail_room import EVENTS, MailRoom, ago
 from tests.sends import a_decision
 from tidings.adapters.pubsub import Publisher
