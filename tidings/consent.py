@@ -42,11 +42,26 @@ def address_digest(address: str, secret: str) -> str:
     Raises:
         SettingsError: there is no secret. Without one, anybody who guesses an address can check the guess.
     """
+    return _digest(_normalised(address), secret)
+
+
+def person_digest(person: str, secret: str) -> str:
+    """The name under which it is remembered that a person was erased, when and why: nobody can tell from it whom.
+
+    Returns 64 hexadecimal characters, the HMAC-SHA256 of the id (`u:<userId>`, `a:<anonymousId>`), which is taken as
+    it stands. No address has the digest of a person.
+
+    Raises:
+        SettingsError: as `address_digest`.
+    """
+    return _digest(f"PERSON {person}", secret)  # a normalised address holds no capital letter
+
+
+def _digest(text: str, secret: str) -> str:
     if not secret:
         raise SettingsError("TIDINGS_SECRET is not set")
     # What a broken address holds (lone surrogates, say) must not fail here: the codec's error would quote it.
-    text = _normalised(address).encode("utf-8", "surrogatepass")
-    return hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()
+    return hmac.new(secret.encode(), text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
 
 def _normalised(address: str) -> str:

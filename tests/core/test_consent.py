@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.contracts.samples import NOON, at
-from tidings.consent import address_digest, from_event, permission
+from tidings.consent import address_digest, from_event, permission, person_digest
 from tidings.errors import InvalidEventError
 from tidings.events import Event, decode, encode
 from tidings.settings import SettingsError
@@ -85,6 +85,32 @@ class TestAddressDigest:
     def test_half_a_surrogate_pair_has_a_digest(self) -> None:
         """Python can hold it, UTF-8 cannot."""
         assert address_digest("\ud800@example.com", SECRET)
+
+
+class TestPersonDigest:
+    """The name under which an erasure is remembered."""
+
+    def test_it_takes_an_id_as_it_stands(self) -> None:
+        """`u:Ann` and `u:ann` are two people, unlike two spellings of an address."""
+        digests = {person_digest(person, SECRET) for person in ("u:ann", "u:Ann", "a:ann", " u:ann")}
+        assert len(digests) == 4
+        assert person_digest("u:ann", SECRET) != person_digest("u:ann", SECRET + "!")
+
+    def test_it_never_changes(self) -> None:
+        """Whoever was erased years ago must be known again."""
+        assert person_digest("u:ann", "0123456789abcdef") == (
+            "1bf1188a591d90c27dfb442aa2c895d21fdd50e99a76fa1e804414149a6523ee"
+        )
+
+    def test_without_a_secret_there_is_none(self) -> None:
+        """Ids are guessed even more easily than addresses."""
+        with pytest.raises(SettingsError, match="TIDINGS_SECRET"):
+            person_digest("u:ann", "")
+
+    @given(st.text(), st.sampled_from(["", "PERSON ", "person "]))
+    def test_no_address_has_the_digest_of_a_person(self, text: str, prefix: str) -> None:
+        """What looks like one to us must not look like the other."""
+        assert address_digest(prefix + text, SECRET) != person_digest(text, SECRET)
 
 
 def record(category: str, given: bool, seconds: float) -> ConsentRecord:
