@@ -9,6 +9,9 @@ from typing import Protocol
 
 import msgspec
 
+SEND_ID = "tidings_send_id"
+"""Under this name providers get the send id with a mail, and bring it back in what their webhooks report of it."""
+
 
 class Mail(msgspec.Struct, frozen=True, kw_only=True):
     """One mail, whole and in parts: some providers take the bytes, others want to put them together themselves.
