@@ -1,8 +1,8 @@
 """The names of events that Segment has given a meaning, with the properties that its specs document for them.
 
 Sources: https://segment.com/docs/connections/spec/ (ecommerce/v2, b2b-saas, email, live-chat, mobile, video,
-ab-testing, page). Names are free: whoever uses others is not wrong, but one that is nearly one of these is likely a
-slip.
+ab-testing, page); `Email Sent` and `Email Suppressed` are our own, see `tidings.email_events`. Names are free:
+whoever uses others is not wrong, but one that is nearly one of these is likely a slip.
 """
 
 import re
@@ -69,6 +69,8 @@ OTHERS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("Email Bounced", "Email Delivered", "Email Opened", "Email Marked as Spam"), _EMAIL),
     "Email Link Clicked": (*_EMAIL, "link_id", "link_url"),
     "Unsubscribed": (*_EMAIL, "list_id", "list_name"),
+    "Email Sent": (*_EMAIL, "category"),
+    "Email Suppressed": ("email_id", "campaign_id", "campaign_name", "category", "reason"),
     **dict.fromkeys(("Live Chat Conversation Started", "Live Chat Conversation Ended"), _CHAT),
     **dict.fromkeys(("Live Chat Message Sent", "Live Chat Message Received"), _CHAT),
     "Application Installed": ("version", "build"),

@@ -43,7 +43,7 @@ def test_a_slip_is_told_with_what_was_meant(written, meant):
             "Form Step Completed",
             "Demo Attended",
             "Checkout Completed",
-            "Email Sent",
+            "Email Forwarded",
             "Заказ Оформлен",
         ),
     ],

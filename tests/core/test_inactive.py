@@ -81,7 +81,11 @@ def test_pages_and_screens_are_activity_and_calls_that_only_say_who_it_is_are_no
 
 
 @pytest.mark.parametrize(
-    "report", ["Email Sent", "Email Suppressed", "Email Delivered", "Email Opened", "Email Bounced"]
+    "report",
+    [
+        *("Email Sent", "Email Suppressed", "Email Delivered", "Email Opened", "Email Bounced"),
+        *("Email Marked as Spam", "Unsubscribed"),
+    ],
 )
 def test_our_own_mail_does_not_wake_anybody_up(report):
     assert fired([visit("10:00"), visit("+14d 10:01", did=report)]) == ["+14d 10:00"]

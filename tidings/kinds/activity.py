@@ -7,8 +7,14 @@ from tidings.selectors import Selector
 _SAY_WHO_IT_IS = ("identify", "group", "alias")
 """Calls that say who somebody is; libraries make them on their own, on every page."""
 
-_ABOUT_OUR_MAIL = frozenset({"Email Sent", "Email Suppressed", "Email Delivered", "Email Opened", "Email Bounced"})
-"""Tracks that nobody need have done: mail programs open mail on their own. A click is something that a person does."""
+_ABOUT_OUR_MAIL = frozenset(
+    {
+        *("Email Sent", "Email Suppressed", "Email Delivered", "Email Opened", "Email Bounced"),
+        *("Email Marked as Spam", "Unsubscribed"),
+    }
+)
+"""Tracks that nobody need have done, for mail programs open mail on their own, or by which somebody turns away from us.
+A click is something that a person does; one that is taken for a machine's never becomes an event."""
 
 
 class Activity(Selector):
