@@ -265,3 +265,19 @@ def test_a_file_serves_one_server_at_a_time(tmp_path: Path) -> None:
     path = tmp_path / "pubsub.db"
     with process(path), pytest.raises(sqlite3.OperationalError, match="locked"):
         PubSubServer(path)
+
+
+def test_nothing_of_an_acknowledged_message_stays_in_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not in a page that is free again, and after a while not in the write-ahead log either."""
+    with serving(monkeypatch, path=tmp_path / "pubsub.db") as pubsub:
+        topic = pubsub.topic()
+        subscription = pubsub.subscription(topic, ack_deadline_seconds=600)
+        pubsub.publish(topic, *[b"forget me" + bytes(3000)] * 20, b"keep me")
+        received = pubsub.pull(subscription, 21)
+        pubsub.acknowledge(subscription, [one for one in received if one.message.data != b"keep me"])
+
+        def found() -> bytes:
+            return b"".join(file.read_bytes() for file in tmp_path.iterdir())
+
+        eventually(lambda: b"forget me" not in found())
+        assert b"keep me" in found()

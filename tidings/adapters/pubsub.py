@@ -8,10 +8,10 @@ Source: https://cloud.google.com/pubsub/docs/publisher and https://cloud.google.
 import functools
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import timedelta
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import grpc
 from google.api_core.exceptions import (
@@ -31,7 +31,9 @@ from google.pubsub_v1 import PublisherClient, SubscriberClient, types
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
+from tidings import topics
 from tidings.errors import PublishError, TidingsError
+from tidings.topics import Sifted
 
 MAX_MESSAGES = 1000
 MAX_REQUEST_BYTES = 10_000_000
@@ -48,18 +50,13 @@ _CHANNEL_OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
 )
-_NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
+
+Message = topics.Message
+"""See there."""
 
 
 class TopologyError(TidingsError):
     """A subscription of the name exists, and belongs to another topic, which Pub/Sub cannot change."""
-
-
-class Message(NamedTuple):
-    """What is published and pulled: bytes, and attributes for those who route without decoding."""
-
-    data: bytes
-    attributes: Mapping[str, str] = _NO_ATTRIBUTES
 
 
 class Publisher:
@@ -187,6 +184,57 @@ def pull(project: str, subscription: str, max_messages: int, wait: float = 1.0) 
         left = deadline - time.monotonic()
         if left <= 0:
             return []
+
+
+def sift(project: str, subscription: str, wanted: Callable[[Message], bool], seconds: float = 20.0) -> Sifted:
+    """Take what is `wanted` out of a pull subscription, and give everything else back.
+
+    What is not wanted stays leased until the end, or it would come again and again; so `seconds` must be well under
+    the subscription's ack deadline. When time is up, or this process dies, the rest is where it was.
+
+    Raises:
+        PublishError: Pub/Sub cannot be reached now; what was acknowledged by then is gone.
+    """
+    client = _subscriber(os.environ.get("PUBSUB_EMULATOR_HOST"))
+    path = subscription_path(project, subscription)
+    deadline = time.monotonic() + seconds
+    held: dict[str, str] = {}
+    taken = 0
+    complete = False
+    try:
+        while not complete and time.monotonic() < deadline:
+            received = _look(client, path)
+            news = [one for one in received if one.message.message_id not in held]
+            held |= {one.message.message_id: one.ack_id for one in received}
+            mine = [one for one in news if wanted(Message(one.message.data, dict(one.message.attributes)))]
+            if mine:
+                client.acknowledge(subscription=path, ack_ids=[one.ack_id for one in mine])
+                taken += len(mine)
+                for one in mine:
+                    del held[one.message.message_id]
+            complete = not news  # nothing is there, or only what has come round again
+        return Sifted(len(held) + taken, taken, complete)
+    except (GoogleAPICallError, RetryError, GoogleAuthError) as error:
+        raise PublishError(f"{subscription}: {type(error).__name__}") from error
+    finally:
+        _give_back(client, path, list(held.values()))
+
+
+def _look(client: SubscriberClient, path: str) -> Sequence[Any]:
+    """What is there now; nothing when nothing comes within two seconds."""
+    try:
+        received: Sequence[Any] = client.pull(subscription=path, max_messages=MAX_MESSAGES, timeout=3).received_messages
+    except DeadlineExceeded:
+        return ()
+    return received
+
+
+def _give_back(client: SubscriberClient, path: str, ack_ids: list[str]) -> None:
+    """At once; where that fails, the leases end by themselves a little later."""
+    with suppress(GoogleAPICallError, RetryError, GoogleAuthError):
+        for start in range(0, len(ack_ids), MAX_MESSAGES):
+            some = ack_ids[start : start + MAX_MESSAGES]
+            client.modify_ack_deadline(subscription=path, ack_ids=some, ack_deadline_seconds=0)
 
 
 @functools.lru_cache

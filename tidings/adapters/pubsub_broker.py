@@ -28,6 +28,8 @@ class Broker:
         self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")  # survives a crash of the process, which is what matters here
+        # A message that was acknowledged is overwritten, and not left in a page that is free again.
+        self._db.execute("PRAGMA secure_delete = ON")
         self.catalogue = Catalogue(self._db)
         self.backlog = Backlog(self._db, self.catalogue, self.wake, clock())
 
@@ -45,6 +47,10 @@ class Broker:
         """Make everyone who waits for the subscription look again."""
         if (arrival := self._arrivals.get(name)) is not None:
             arrival.notify_all()
+
+    def tidy(self) -> None:
+        """Empty the write-ahead log, in which what was acknowledged still stands."""
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def stop(self) -> None:
         """Make everyone who waits look again, and see that it is over."""

@@ -31,6 +31,7 @@ from tidings.adapters.pubsub_subscribing import Subscriber
 
 KEEPER_SECONDS = 1.0
 RETENTION_SECONDS = 60.0
+TIDY_SECONDS = 5.0
 STOP_SECONDS = 5.0
 HANDLER_THREADS = 100
 """Each waiting Pull and each StreamingPull holds one; they are made when needed."""
@@ -115,7 +116,7 @@ class PubSubServer:
     def _keep(self) -> None:
         """What nobody asks for: dead letters that nobody pulls, the end of retention, workers for broken ones."""
         broker = self._broker
-        next_retention = 0.0
+        next_retention, next_tidying = 0.0, time.monotonic() + TIDY_SECONDS
         while not self._stopped.wait(KEEPER_SECONDS):
             with broker.lock:
                 self._pusher.follow()
@@ -123,6 +124,9 @@ class PubSubServer:
                 if time.monotonic() >= next_retention:
                     broker.backlog.drop_expired(broker.clock())
                     next_retention = time.monotonic() + RETENTION_SECONDS
+                if time.monotonic() >= next_tidying:
+                    broker.tidy()
+                    next_tidying = time.monotonic() + TIDY_SECONDS
 
 
 def main() -> None:

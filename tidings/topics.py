@@ -1,0 +1,51 @@
+"""What travels over topics, and the doors to it as the core sees them. `tidings.adapters.pubsub` opens them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
+
+_NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
+
+
+class Message(NamedTuple):
+    """What is published and pulled: bytes, and attributes for those who route without decoding."""
+
+    data: bytes
+    attributes: Mapping[str, str] = _NO_ATTRIBUTES
+
+
+class Publisher(Protocol):
+    """Publishes to topics."""
+
+    def publish(self, topic: str, messages: Sequence[Message]) -> None:
+        """Return when every message is there.
+
+        Raises:
+            PublishError: they are not, or not all of them.
+        """
+
+
+class Sifted(NamedTuple):
+    """What came of sifting a subscription.
+
+    Attributes:
+        seen: so many messages were looked at.
+        taken: so many of them were taken out.
+        complete: whether nothing was left to look at. False when time was up; messages that somebody else holds at
+            the moment are never seen.
+    """
+
+    seen: int
+    taken: int
+    complete: bool
+
+
+class Sieve(Protocol):
+    """Takes some messages out of a subscription, and leaves the others in it."""
+
+    def __call__(self, wanted: Callable[[Message], bool]) -> Sifted:
+        """Look at what waits; what is `wanted` is gone afterwards.
+
+        Raises:
+            PublishError: Pub/Sub cannot be reached now. What has been taken out so far stays out.
+        """
