@@ -122,8 +122,6 @@ class Mailer:
         match self._store.claim(decision, now, self._lease):
             case Claim.DONE:
                 return "duplicate"
-            case Claim.WAITING:
-                return "waiting"
             case Claim.HELD:
                 raise OvertakenError("another worker has it")
             case Claim.UNKNOWN:

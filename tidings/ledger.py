@@ -2,7 +2,7 @@
 
     (none) --claim--> claimed --hand over--> handing_over --finish--> sent | suppressed | shadow | dead_lettered
                        |   ^-----release, repeat-----'
-                       '-wait-> waiting --claim, when its turn has come--> claimed
+                       '-wait-> waiting --claim--> claimed
 
 `finish` may also end a `claimed` or `waiting` entry. A function that changes nothing returns the very entry it was
 given.
@@ -35,8 +35,8 @@ def claim(entry: LedgerEntry | None, decision: Decision, now: datetime, lease: t
         return fresh, Claim.GRANTED
     if entry.status in FINAL:
         return entry, Claim.DONE
-    if now < entry.lease_until:
-        return entry, Claim.WAITING if entry.status == "waiting" else Claim.HELD
+    if now < entry.lease_until and entry.status != "waiting":
+        return entry, Claim.HELD
     renewed = replace(entry, updated_at=now, lease_until=until)
     if entry.status == "waiting":
         renewed = replace(renewed, status="claimed")
@@ -47,11 +47,12 @@ def claim(entry: LedgerEntry | None, decision: Decision, now: datetime, lease: t
     return replace(renewed, attempts=entry.attempts + 1), Claim.GRANTED
 
 
-def wait(entry: LedgerEntry, now: datetime, until: datetime) -> LedgerEntry:
-    """Put it aside until its turn comes."""
-    if entry.status in ("claimed", "waiting"):
-        return replace(entry, status="waiting", updated_at=now, lease_until=until)
-    return entry
+def wait(entry: LedgerEntry, now: datetime, until: datetime, attempts: int | None) -> LedgerEntry:
+    """Put it aside until its turn comes; or put that off, if nobody has claimed it since its `attempts` were seen."""
+    if entry.status not in ("claimed", "waiting") or attempts not in (None, entry.attempts):
+        return entry
+    since = entry.waiting_since or now
+    return replace(entry, status="waiting", updated_at=now, lease_until=until, waiting_since=since)
 
 
 def hand_over(entry: LedgerEntry, now: datetime, letter: Letter | None = None) -> LedgerEntry:
@@ -68,8 +69,16 @@ def release(entry: LedgerEntry, now: datetime, handed_over: bool) -> LedgerEntry
     return entry
 
 
-def finish(entry: LedgerEntry, status: FinalStatus, now: datetime, reason: Reason | None, detail: str) -> LedgerEntry:
-    """End it, once."""
+def finish(
+    entry: LedgerEntry,
+    status: FinalStatus,
+    now: datetime,
+    reason: Reason | None,
+    detail: str,
+    decision: Decision | None = None,
+) -> LedgerEntry:
+    """End it, once; with `decision` in place of the one that was claimed, and nothing of its letter."""
     if entry.status in FINAL:
         return entry
-    return replace(entry, status=status, updated_at=now, reason=reason, detail=detail)
+    ended = replace(entry, status=status, updated_at=now, reason=reason, detail=detail)
+    return replace(ended, decision=decision, letter=None) if decision else ended

@@ -131,8 +131,6 @@ class Claim(Enum):
     """Another worker holds the lease: come back later."""
     DONE = "done"
     """It has ended already: this is a duplicate."""
-    WAITING = "waiting"
-    """It waits for its turn (see `Store.wait`), and whoever wakes it will publish it again: this one is answered."""
     UNKNOWN = "unknown"
     """A worker vanished between handing the mail over and recording the answer: it may have gone out."""
 
@@ -145,7 +143,8 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
     """How one decision ended, or how far it has come. One entry a send id, for ever one.
 
     `attempts` counts claims; `repeats` those of them that began again although the mail may have gone out.
-    `lease_until` of an entry that waits is when its turn comes. `letter` is there once the mail was about to leave.
+    `lease_until` of an entry that waits is when its turn comes, and `waiting_since` stays when it was put aside first.
+    `letter` is there once the mail was about to leave.
     """
 
     send_id: str
@@ -158,6 +157,7 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
     reason: Reason | None = None
     detail: str = ""
     letter: Letter | None = None
+    waiting_since: datetime | None = None
 
 
 class RuleRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -254,8 +254,8 @@ class Store(Protocol):
     def claim(self, decision: Decision, now: datetime, lease: timedelta) -> Claim:
         """Take a decision for `lease`, atomically, in the ledger.
 
-        No entry: create one as `claimed`, GRANTED. A final entry: DONE. `waiting`: WAITING while
-        `now < lease_until`, and after it as `claimed`. `claimed`: HELD while
+        No entry: create one as `claimed`, GRANTED. A final entry: DONE. `waiting`: taken over (attempts + 1), GRANTED,
+        whether its turn has come or not: whoever has its message can put it aside again. `claimed`: HELD while
         `now < lease_until`, and after it taken over (attempts + 1), GRANTED. `handing_over`: HELD while
         `now < lease_until`; after it GRANTED when mail of this kind may be repeated once more (`ledger.REPEATS`), and
         otherwise UNKNOWN (and the lease is renewed, so that only one caller hears it).
@@ -268,8 +268,11 @@ class Store(Protocol):
         is then another worker's, and stays as it is. An ended or unknown entry stays as it is too.
         """
 
-    def wait(self, send_id: str, now: datetime, until: datetime) -> None:
-        """Put a `claimed` or `waiting` entry aside until its turn comes; any other entry stays as it is."""
+    def wait(self, send_id: str, now: datetime, until: datetime, attempts: int | None = None) -> None:
+        """Put a `claimed` or `waiting` entry aside until its turn comes; any other entry stays as it is.
+
+        With `attempts`, as seen in the entry, only when nobody has claimed it since.
+        """
 
     def waiting(self, now: datetime, limit: int) -> list[LedgerEntry]:
         """Up to `limit` entries whose turn has come (`waiting`, and not `now < lease_until`), the longest due first."""
@@ -282,9 +285,18 @@ class Store(Protocol):
         """
 
     def finish(
-        self, send_id: str, status: FinalStatus, now: datetime, reason: Reason | None = None, detail: str = ""
+        self,
+        send_id: str,
+        status: FinalStatus,
+        now: datetime,
+        reason: Reason | None = None,
+        detail: str = "",
+        decision: Decision | None = None,
     ) -> None:
-        """Record how it ended. Finishing an ended entry again leaves the first ending as it is. Unknown: nothing."""
+        """Record how it ended. Finishing an ended entry again leaves the first ending as it is. Unknown: nothing.
+
+        `decision` is kept in place of the one that was claimed, and the letter goes: for people who were erased.
+        """
 
     def ledger_entry(self, send_id: str) -> LedgerEntry | None:
         """The entry, or None."""

@@ -111,9 +111,9 @@ class SqliteStore(MailRecords):
         """See `Store.release`."""
         self._step(send_id, lambda entry: (entry and ledger.release(entry, now, handed_over), None))
 
-    def wait(self, send_id: str, now: datetime, until: datetime) -> None:
+    def wait(self, send_id: str, now: datetime, until: datetime, attempts: int | None = None) -> None:
         """See `Store.wait`."""
-        self._step(send_id, lambda entry: (entry and ledger.wait(entry, now, until), None))
+        self._step(send_id, lambda entry: (entry and ledger.wait(entry, now, until, attempts), None))
 
     def waiting(self, now: datetime, limit: int) -> list[LedgerEntry]:
         """See `Store.waiting`."""
@@ -131,10 +131,16 @@ class SqliteStore(MailRecords):
         return self._step(send_id, step)
 
     def finish(
-        self, send_id: str, status: FinalStatus, now: datetime, reason: Reason | None = None, detail: str = ""
+        self,
+        send_id: str,
+        status: FinalStatus,
+        now: datetime,
+        reason: Reason | None = None,
+        detail: str = "",
+        decision: Decision | None = None,
     ) -> None:
         """See `Store.finish`."""
-        self._step(send_id, lambda entry: (entry and ledger.finish(entry, status, now, reason, detail), None))
+        self._step(send_id, lambda entry: (entry and ledger.finish(entry, status, now, reason, detail, decision), None))
 
     def _step(self, send_id: str, step: Callable[[LedgerEntry | None], tuple[LedgerEntry | None, _T]]) -> _T:
         with self.writing() as db:
