@@ -6,8 +6,10 @@ locals {
   single_field_indexes = {
     activity = { at = "DESCENDING" }
     consent  = {}
+    feedback = { at = "DESCENDING" }
     ledger   = { updated_at = "DESCENDING" }
-    profiles = { person = "ASCENDING" }
+    origins  = {}
+    profiles = { person = "ASCENDING", email = "ASCENDING", joined = "ASCENDING" }
     versions = { at = "DESCENDING" }
   }
 
@@ -67,6 +69,57 @@ resource "google_firestore_index" "ledger_of_rule" {
   }
 }
 
+# Sends that wait for their turn, the longest due first.
+resource "google_firestore_index" "ledger_waiting" {
+  project    = local.project
+  database   = google_firestore_database.this.name
+  collection = "ledger"
+
+  fields {
+    field_path = "status"
+    order      = "ASCENDING"
+  }
+
+  fields {
+    field_path = "lease_until"
+    order      = "ASCENDING"
+  }
+}
+
+# What came back about one mail, newest first.
+resource "google_firestore_index" "feedback_of_send" {
+  project    = local.project
+  database   = google_firestore_database.this.name
+  collection = "feedback"
+
+  fields {
+    field_path = "send_id"
+    order      = "ASCENDING"
+  }
+
+  fields {
+    field_path = "at"
+    order      = "DESCENDING"
+  }
+}
+
+# The receipts of one person, newest first.
+resource "google_firestore_index" "receipts_of_person" {
+  project    = local.project
+  database   = google_firestore_database.this.name
+  collection = "receipts"
+
+  fields {
+    field_path = "person_digest"
+    order      = "ASCENDING"
+  }
+
+  fields {
+    field_path = "at"
+    order      = "DESCENDING"
+  }
+}
+
 resource "google_firestore_field" "unindexed" {
   for_each = local.single_field_indexes
 
@@ -96,7 +149,7 @@ resource "google_firestore_field" "indexed" {
 
 # Firestore deletes a document within a day of this instant.
 resource "google_firestore_field" "expires_at" {
-  for_each = toset(["activity", "ledger"])
+  for_each = toset(["activity", "feedback", "ledger", "origins", "tallies", "used"])
 
   project    = local.project
   database   = google_firestore_database.this.name

@@ -16,6 +16,9 @@ locals {
     TIDINGS_PUBLIC_URL         = local.public_url
     TIDINGS_MAIL_FROM          = var.mail_from
     TIDINGS_POSTAL_ADDRESS     = var.postal_address
+    TIDINGS_RETURN_PATH        = var.return_path
+    TIDINGS_UNSUBSCRIBE_MAILTO = var.unsubscribe_mailto
+    TIDINGS_DKIM_SELECTOR      = var.dkim_selector
     TIDINGS_ROLES              = join(",", [for role, address in var.roles : "${role}=${address}"])
     TIDINGS_DELIVERY_ATTEMPTS  = tostring(local.delivery_attempts)
     TIDINGS_LEASE_SECONDS      = tostring(local.lease_seconds)
@@ -122,12 +125,12 @@ resource "google_cloud_run_v2_service_iam_member" "invoker" {
   member   = each.value.invoker
 }
 
-# Requests are logged with their address, and that of an unsubscribe page is all that it takes to unsubscribe somebody, for
-# ever. What went wrong is in the function's own lines, how often in the metrics. Of a project the sink `_Default` obeys this;
+# Requests are logged with their address, and that of a link in a mail is all that it takes to unsubscribe somebody, for ever,
+# or tells who read what. What went wrong is in the function's own lines, how often in the metrics. Of a project the sink `_Default` obeys this;
 # other sinks need an exclusion of their own. https://cloud.google.com/logging/docs/routing/overview#exclusions
-resource "google_logging_project_exclusion" "unsubscribe_links" {
+resource "google_logging_project_exclusion" "links_of_mails" {
   project     = local.project
-  name        = "tidings-unsubscribe-links"
-  description = "Requests to the pages behind unsubscribe links: their addresses are signed tokens."
-  filter      = "(resource.type = \"cloud_run_revision\" AND resource.labels.service_name = \"${google_cloudfunctions2_function.this["engage"].name}\" AND log_id(\"run.googleapis.com/requests\")) OR httpRequest.requestUrl : \"${local.public_url}/u/\""
+  name        = "tidings-links-of-mails"
+  description = "Requests to the pages behind the links of mails: their addresses are signed tokens."
+  filter      = "(resource.type = \"cloud_run_revision\" AND resource.labels.service_name = \"${google_cloudfunctions2_function.this["engage"].name}\" AND log_id(\"run.googleapis.com/requests\")) OR httpRequest.requestUrl : \"${local.public_url}/u/\" OR httpRequest.requestUrl : \"${local.public_url}/p/\" OR httpRequest.requestUrl : \"${local.public_url}/c/\" OR httpRequest.requestUrl : \"${local.public_url}/o/\" OR httpRequest.requestUrl : \"${local.public_url}/l/\""
 }

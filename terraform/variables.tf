@@ -28,6 +28,24 @@ variable "mail_from" {
   }
 }
 
+variable "return_path" {
+  description = "Where bounces of direct SMTP go: bounces@mail.example.com. Its mail must reach the function hooks at /hooks/inbound."
+  type        = string
+  default     = ""
+}
+
+variable "unsubscribe_mailto" {
+  description = "An address to unsubscribe by mail, beside the link. Its mail must reach the function hooks at /hooks/inbound."
+  type        = string
+  default     = ""
+}
+
+variable "dkim_selector" {
+  description = "Signs mail that leaves by SMTP: the public key is at <selector>._domainkey of the domain of mail_from. Empty when the provider signs."
+  type        = string
+  default     = ""
+}
+
 variable "postal_address" {
   description = "The sender's street address. The law of many countries wants it in every marketing mail."
   type        = string

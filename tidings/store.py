@@ -236,8 +236,11 @@ class Store(Protocol):
     def record_consent(self, records: Sequence[ConsentRecord]) -> None:
         """Append; a record id that the person has already is left as it is."""
 
-    def consent(self, person: str) -> list[ConsentRecord]:
-        """Every record of the person, oldest first (by `at`, then `record_id`)."""
+    def consent(self, person: str, *, origins: bool = False) -> list[ConsentRecord]:
+        """Every record of the person, oldest first (by `at`, then `record_id`).
+
+        Their `origin` is None, unless `origins` asks for it and it is still kept: the mailer does without.
+        """
 
     def suppress(self, address_digest: str, reason: str, at: datetime) -> None:
         """Never mail this address again. The digest is `tidings.consent.address_digest`, never the address.
@@ -354,8 +357,11 @@ class Store(Protocol):
     def append_feedback(self, items: Sequence[Feedback]) -> None:
         """Append; a feedback id that the person has already is left as it is."""
 
-    def feedback(self, person: str, send_id: str = "", limit: int = 1000) -> list[Feedback]:
-        """The latest `limit` items of the person, or of one mail, newest `at` first (ties: greater id first)."""
+    def feedback(self, person: str, send_id: str = "", limit: int = 1000, *, origins: bool = False) -> list[Feedback]:
+        """The latest `limit` items of the person, or of one mail, newest `at` first (ties: greater id first).
+
+        `origins` as of `consent`.
+        """
 
     # --- small things that all workers share
 
@@ -369,7 +375,10 @@ class Store(Protocol):
         """
 
     def tally(self, name: str, counts: Mapping[str, int], expires_at: datetime) -> None:
-        """Add to the counts of this name, atomically; a count that is not there begins at 0."""
+        """Add to the counts of this name; a count that is not there begins at 0.
+
+        Approximate, as counters are: a call that is tried again after its answer was lost may count twice.
+        """
 
     def tallies(self, names: Sequence[str]) -> list[dict[str, int]]:
         """The counts of each name, in the order of the names; empty where there are none."""

@@ -6,13 +6,16 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
-from tests.contracts.samples import NOON, a_decision, together
+from tests.contracts.samples import NOON, a_decision, a_feedback, together
+from tidings import retention
 from tidings.adapters.sqlite_access import SCHEMA_VERSION, SCHEMAS, micros
 from tidings.adapters.sqlite_store import SqliteStore
 from tidings.errors import StoreError
+from tidings.feedback import Origin
 from tidings.settings import SettingsError
-from tidings.store import LedgerEntry, ProfileUpdate
+from tidings.store import Activity, ConsentRecord, LedgerEntry, ProfileUpdate
 from tidings.versions import follow
 
 
@@ -70,7 +73,10 @@ def test_a_file_of_a_newer_schema_is_refused(tmp_path: Path) -> None:
 def test_a_file_of_an_earlier_schema_is_brought_up_to_date_and_keeps_what_it_holds(
     tmp_path: Path, version: int
 ) -> None:
-    """Version 1 had no segments, version 2 no versions, and nobody could ask for the sends of a rule."""
+    """Version 1 had no segments, version 2 no versions, and nobody could ask for the sends of a rule.
+
+    In version 3 a word on consent was a yes or a no.
+    """
     path = tmp_path / "store.db"
     older = sqlite3.connect(path)
     for schema in SCHEMAS[:version]:
@@ -79,6 +85,10 @@ def test_a_file_of_an_earlier_schema_is_brought_up_to_date_and_keeps_what_it_hol
     record = msgspec.json.encode(entry).decode()
     older.execute("INSERT INTO ledger VALUES ('send-1', 'u:1', ?, ?)", (micros(NOON), record))
     older.execute("INSERT INTO rules (rule_id, document) VALUES ('cart', '{}')")
+    for number, given in enumerate((True, False)):
+        words = {"record_id": f"m-{number}", "person": "u:1", "category": "news", "given": given, "source": "event"}
+        record = msgspec.json.encode({**words, "at": NOON}).decode()
+        older.execute("INSERT INTO consent VALUES ('u:1', ?, ?, ?)", (f"m-{number}", micros(NOON), record))
     older.execute(f"PRAGMA user_version = {version}")
     older.commit()
     older.close()
@@ -89,6 +99,45 @@ def test_a_file_of_an_earlier_schema_is_brought_up_to_date_and_keeps_what_it_hol
     assert store.ledger_of_rule("cart-abandoned", NOON, 10) == [entry]
     store.claim(a_decision("send-2"), NOON, timedelta(minutes=1))
     assert len(store.ledger_of_rule("cart-abandoned", NOON, 10)) == 2
+    assert [one.action for one in store.consent("u:1")] == ["given", "withdrawn"]
+    store.close()
+
+
+def test_what_is_over_is_deleted_when_somebody_asks_for_it(tmp_path: Path) -> None:
+    """Everything by its own time (`tidings.retention`), and consent never; where it came from goes first."""
+    store = SqliteStore(str(tmp_path / "store.db"))
+    origin = Origin(ip="192.0.2.7", user_agent="x")
+    consent = ConsentRecord(
+        record_id="m", person="u:1", category="news", action="given", at=NOON, source="event", origin=origin
+    )
+    store.record_consent([consent])
+    store.append_feedback([a_feedback(origin=origin)])
+    store.append_activity([Activity(activity_id="a", person="u:1", at=NOON, kind="event", label="Seen")])
+    store.claim(a_decision(), NOON, timedelta(minutes=1))
+    store.use_once("token", NOON)
+    assert store.expire(NOON + retention.ORIGINS) == {"ledger": 0, "activity": 0, "feedback": 0, "origins": 0}
+    assert store.use_once("token", NOON)
+    after = NOON + retention.ORIGINS + timedelta(seconds=1)
+    assert store.expire(after) == {"ledger": 0, "activity": 0, "feedback": 0, "origins": 2}
+    assert store.consent("u:1", origins=True) == [replace(consent, origin=None)]
+    after = NOON + retention.LEDGER + timedelta(seconds=1)
+    assert store.expire(after) == {"ledger": 1, "activity": 1, "feedback": 1, "origins": 0}
+    assert (store.feedback("u:1"), store.activity("u:1"), store.ledger()) == ([], [], [])
+    assert len(store.consent("u:1")) == 1
+    store.close()
+
+
+def test_what_is_erased_is_nowhere_in_the_files(tmp_path: Path) -> None:
+    """Neither in a page that is free again, nor in the log that SQLite writes ahead."""
+    store = SqliteStore(str(tmp_path / "store.db"))
+    for number in range(200):
+        traits = {"email": f"ann-{number}@example.com", "padding": "x" * 500}
+        store.update_profiles([ProfileUpdate(person=f"u:{number}", at=NOON, traits=traits)])
+    assert b"ann-7@example.com" in b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    store.erase_person("u:7")
+    found = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert b"ann-7@example.com" not in found
+    assert b"ann-8@example.com" in found
     store.close()
 
 

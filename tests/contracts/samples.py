@@ -4,11 +4,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from threading import Barrier
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from tidings.decisions import Decision, Trigger
+from tidings.feedback import Feedback
+from tidings.store import Receipt
 
 NOON = datetime(2024, 2, 29, 12, 0, 0, 123456, tzinfo=UTC)
 AWKWARD_KEYS = [
@@ -42,6 +44,32 @@ def a_decision(send_id: str = "send-1", person: str = "u:1") -> Decision:
         events=(trigger,),
         category="reminders",
     )
+
+
+def a_feedback(feedback_id: str = "f-1", seconds: float = 0, person: str = "u:1", **fields: Any) -> Feedback:
+    """A click on the second link of a mail, with something in every corner."""
+    filled: dict[str, Any] = {
+        "send_id": "send-1",
+        "kind": "clicked",
+        "source": "engage",
+        "agent": "human",
+        "reasons": ("too-soon", "no-agent"),
+        "detail": {"link": 2, "nested": [[1, {"": None}]]},
+        **fields,
+    }
+    return Feedback(feedback_id=feedback_id, person=person, at=at(seconds), **filled)
+
+
+def a_receipt(receipt_id: str = "r-1", seconds: float = 0, **fields: Any) -> Receipt:
+    """Somebody was erased."""
+    filled: dict[str, Any] = {
+        "kind": "erasure",
+        "person_digest": "digest-1",
+        "counts": {"ledger": 2, "profiles": 1},
+        "requested_by": "recipient",
+        **fields,
+    }
+    return Receipt(receipt_id=receipt_id, at=at(seconds), **filled)
 
 
 def together(calls: Sequence[Callable[[], _T]]) -> list[_T]:

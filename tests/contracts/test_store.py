@@ -7,9 +7,11 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
+from msgspec.structs import replace
 
 from tests.contracts.samples import AWKWARD_KEYS, NOON, at, together
-from tidings.store import RESERVED, Activity, ConsentRecord, Profile, ProfileUpdate, RuleRecord, Store
+from tidings.feedback import Origin
+from tidings.store import RESERVED, Activity, ConsentRecord, Profile, ProfileUpdate, RuleRecord, Store, Suppression
 
 AWKWARD_JSON: dict[str, Any] = {
     "lists in lists": [[1, [2, [3]]], []],
@@ -169,6 +171,25 @@ class TestConsent:
         store.record_consent(records)
         assert store.consent("u:1") == records
 
+    def test_it_holds_everything_that_proof_needs(self, store: Store) -> None:
+        """Where it came from is kept apart, and told to whoever asks for it."""
+        record = ConsentRecord(
+            record_id="m-1:news:confirmed",
+            person="u:1",
+            category="news",
+            action="confirmed",
+            at=NOON,
+            source="confirmation_page",
+            words="Ja, schreibt mir",
+            words_version="3",
+            language="de",
+            channel="email",
+            origin=Origin(ip="2001:db8::1", user_agent="Mozilla/5.0 \N{SNOWMAN}"),
+        )
+        store.record_consent([record, a_consent("a", 1)])
+        assert store.consent("u:1", origins=True) == [record, a_consent("a", 1)]
+        assert store.consent("u:1") == [replace(record, origin=None), a_consent("a", 1)]
+
     def test_an_instant_may_come_in_any_time_zone(self, store: Store) -> None:
         """What counts is the instant."""
         east = timezone(timedelta(hours=9))
@@ -187,8 +208,17 @@ class TestSuppressions:
         assert not store.suppression("digest-1")
         store.suppress("digest-1", "bounce", NOON)
         store.suppress("digest-1", "complaint", at(9))
-        assert store.suppression("digest-1")
+        assert store.suppression("digest-1") == Suppression(reason="bounce", at=NOON)
         assert not store.suppression("digest-2")
+
+    def test_a_person_can_take_it_off_the_list(self, store: Store) -> None:
+        """And put it on again; taking off what is not there does nothing."""
+        store.lift_suppression("digest-1")
+        store.suppress("digest-1", "bounce", NOON)
+        store.lift_suppression("digest-1")
+        assert store.suppression("digest-1") is None
+        store.suppress("digest-1", "erased", at(9))
+        assert store.suppression("digest-1") == Suppression(reason="erased", at=at(9))
 
 
 RULE: dict[str, Any] = {"id": "cart", "trigger": {"not_performed": {"within": "15m", "events": ["Order Completed"]}}}

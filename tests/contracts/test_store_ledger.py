@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from tests.contracts.samples import AWKWARD_KEYS, NOON, a_decision, at, together
 from tidings.adapters.stores import open_store
-from tidings.store import Claim, FinalStatus, LedgerEntry, Store
+from tidings.store import Claim, FinalStatus, LedgerEntry, Letter, Store
 
 LEASE = timedelta(seconds=60)
 IN_TIME, TOO_LATE = at(59.999999), at(60)
@@ -102,6 +102,59 @@ class TestClaim:
             assert entry.send_id == key
 
 
+class TestWaiting:
+    """Put aside until its turn comes."""
+
+    def test_a_send_that_waits_is_answered_and_left_alone_until_its_turn(self, store: Store) -> None:
+        """Whoever wakes it publishes it again; then it is a send like any other."""
+        store.claim(a_decision(), NOON, LEASE)
+        store.wait("send-1", at(1), at(600))
+        assert store.claim(a_decision(), at(599.999999), LEASE) is Claim.WAITING
+        assert (the_entry(store).status, the_entry(store).lease_until) == ("waiting", at(600))
+        assert store.claim(a_decision(), at(600), LEASE) is Claim.GRANTED
+        assert (the_entry(store).status, the_entry(store).attempts) == ("claimed", 2)
+
+    def test_those_whose_turn_has_come_are_found_the_longest_due_first(self, store: Store) -> None:
+        """To the microsecond, so many as are asked for, and nothing that does not wait."""
+        for name, until in (("c", 30), ("a", 20), ("b", 10), ("later", 40.000001)):
+            store.claim(a_decision(name), NOON, LEASE)
+            store.wait(name, at(1), at(until))
+        store.claim(a_decision("claimed"), at(-900), LEASE)
+        store.claim(a_decision("sent"), at(-900), LEASE)
+        store.finish("sent", "sent", at(-800))
+        assert [entry.send_id for entry in store.waiting(at(40), 10)] == ["b", "a", "c"]
+        assert [entry.send_id for entry in store.waiting(at(40), 2)] == ["b", "a"]
+        assert store.waiting(at(9), 10) == []
+
+    def test_it_may_be_put_further_off(self, store: Store) -> None:
+        """And is found again then."""
+        store.claim(a_decision(), NOON, LEASE)
+        store.wait("send-1", at(1), at(10))
+        store.wait("send-1", at(10), at(20))
+        assert store.waiting(at(19), 10) == []
+        assert [entry.send_id for entry in store.waiting(at(20), 10)] == ["send-1"]
+
+    def test_it_can_end_without_its_turn(self, store: Store) -> None:
+        """It has waited for too long, say; then nobody wakes it."""
+        store.claim(a_decision(), NOON, LEASE)
+        store.wait("send-1", at(1), at(10))
+        store.finish("send-1", "suppressed", at(11), "opted_out")
+        assert the_entry(store).status == "suppressed"
+        assert store.waiting(at(100), 10) == []
+
+    def test_what_is_being_handed_over_or_has_ended_does_not_begin_to_wait(self, store: Store) -> None:
+        """Nor does what was never claimed."""
+        store.wait("send-1", NOON, at(10))
+        assert store.ledger_entry("send-1") is None
+        store.claim(a_decision(), NOON, LEASE)
+        store.hand_over("send-1", at(1))
+        store.wait("send-1", at(2), at(10))
+        assert the_entry(store).status == "handing_over"
+        store.finish("send-1", "sent", at(3))
+        store.wait("send-1", at(4), at(10))
+        assert the_entry(store).status == "sent"
+
+
 class TestHandOverAndRelease:
     """From here on a crash is ambiguous, and back."""
 
@@ -112,6 +165,20 @@ class TestHandOverAndRelease:
         assert (the_entry(store).status, the_entry(store).updated_at) == ("handing_over", at(1))
         assert store.hand_over("send-1", at(2)) is False
         assert the_entry(store).updated_at == at(1)
+
+    def test_what_leaves_is_written_down_before_it_leaves(self, store: Store) -> None:
+        """So that a click can be told from a forgery, and a bounce finds its address."""
+        letter = Letter(
+            provider="smtp",
+            subject="Your cart \N{SNOWMAN}",
+            links=("https://a.example/?a=1&b=2#c",),
+            address_digest="d",
+        )
+        store.claim(a_decision(), NOON, LEASE)
+        store.hand_over("send-1", at(1), letter)
+        assert the_entry(store).letter == letter
+        store.finish("send-1", "sent", at(2))
+        assert the_entry(store).letter == letter
 
     def test_nobody_hands_over_what_has_ended(self, store: Store) -> None:
         """A worker that overslept its lease finds the work done."""

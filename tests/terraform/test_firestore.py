@@ -9,10 +9,13 @@ import pytest
 from google.cloud.firestore_v1.query import Query
 from google.cloud.firestore_v1.types import StructuredQuery
 
+from tests.contracts.samples import a_feedback, a_receipt
 from tests.sends import a_decision
-from tests.terraform.module import local, resources
+from tests.terraform.module import local, named, resources
+from tidings import retention
 from tidings.adapters.firestore_access import Fields, Seen
 from tidings.adapters.firestore_store import FirestoreStore
+from tidings.feedback import Origin
 from tidings.store import Activity, ConsentRecord, ProfileUpdate
 from tidings.versions import follow
 
@@ -30,7 +33,7 @@ class Listener(FirestoreStore):
         self.indexes: set[Index] = set()
         self.written: dict[str, set[str]] = {}
 
-    def run(self, query: Any) -> Iterator[tuple[str, Fields]]:
+    def stream(self, query: Any) -> Iterator[Any]:
         if isinstance(query, Query):
             asked = query._to_protobuf()
             filters = [one.field_filter for one in asked.where.composite_filter.filters] or [asked.where.field_filter]
@@ -84,6 +87,19 @@ def listener() -> Iterator[Listener]:
         store.keep_version(version)
         store.put_rule("cart", {}, version)
         store.versions("rule", "cart")
+        store.waiting(NOW, 10)
+        origin = Origin(ip="192.0.2.7", user_agent="x")
+        store.append_feedback([a_feedback(origin=origin)])
+        store.feedback("u:1")
+        store.feedback("u:1", "send-1", origins=True)
+        store.use_once("name", NOW)
+        store.take("name", 1, 10, NOW)
+        store.people_at("ann@example.com")
+        store.joined_to("u:1")
+        store.erase_person("u:1")
+        store.put_receipt(a_receipt())
+        store.receipts()
+        store.receipts("digest-1")
         yield store
         store.close()
 
@@ -94,7 +110,7 @@ def test_every_query_of_the_store_has_its_index(listener: Listener):
         (index["collection"], tuple((field["field_path"], field["order"]) for field in index["fields"]))
         for index in resources("google_firestore_index").values()
     }
-    assert len(listener.indexes) == 5
+    assert len(listener.indexes) == 16
     for collection, fields in listener.indexes:
         if len(fields) > 1:
             assert (collection, fields) in composite
@@ -123,6 +139,10 @@ def test_what_the_store_marks_with_an_end_has_a_policy_that_ends_it(listener: Li
     assert policy["ttl_config"] == [{}]
     marked = {collection for collection, fields in listener.written.items() if "expires_at" in fields}
     assert set(re.findall(r'"(\w+)"', policy["for_each"])) == marked
+
+
+def test_the_archive_is_kept_as_long_as_the_table_of_retention_says():
+    assert named("variable")["archive_days"]["default"] == retention.ARCHIVE.days
 
 
 def test_the_fields_with_an_index_are_fields_that_the_store_writes(listener: Listener):

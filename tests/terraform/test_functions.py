@@ -6,13 +6,14 @@ import tomllib
 
 import pytest
 
+from functions.local import MOUNTS
 from tests.terraform.environment import FIELDS, MAIN, settings_read_by, variable
 from tests.terraform.module import FOLDER, ROOT, local, resources
 from tidings.settings import Settings
 
 FUNCTIONS = local("functions")
-NOT_SET = {"TIDINGS_TEMPLATES"}
-"""The templates that ship in the archive are the ones to use."""
+NOT_SET = {"TIDINGS_TEMPLATES", "TIDINGS_POLICY", "TIDINGS_DKIM_KEY", "TIDINGS_HOOKS"}
+"""The templates and policies that ship in the archive are the ones to use."""
 
 
 def test_every_entry_point_is_deployed_and_every_deployed_one_is_there():
@@ -69,14 +70,14 @@ def test_the_mailer_and_pubsub_have_as_long_as_the_lease_of_a_decision():
     assert local("lease_seconds") == Settings().lease_seconds
 
 
-def test_no_log_of_requests_keeps_an_unsubscribe_link():
+def test_no_log_of_requests_keeps_the_link_of_a_mail():
     """Neither that of the function itself, nor that of a load balancer before it."""
     [excluded] = [one["filter"].replace('\\"', '"') for one in resources("google_logging_project_exclusion").values()]
-    of_the_function, of_anybody = excluded.split(" OR ")
+    of_the_function, *of_anybody = excluded.split(" OR ")
     assert 'log_id("run.googleapis.com/requests")' in of_the_function
     assert '${google_cloudfunctions2_function.this["engage"].name}' in of_the_function
-    assert of_anybody == 'httpRequest.requestUrl : "${local.public_url}/u/"'
-    assert "/u/" in (ROOT / "functions" / "engage.py").read_text("utf-8"), "that is where the links lead"
+    paths = [path for path, function in MOUNTS.items() if function == "engage"]
+    assert of_anybody == [f'httpRequest.requestUrl : "${{local.public_url}}/{path}/"' for path in paths]
 
 
 def test_the_functions_install_what_pyproject_asks_for():

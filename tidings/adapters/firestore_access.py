@@ -102,8 +102,12 @@ class Access:
 
     def run(self, query: Any) -> Iterator[tuple[str, Fields]]:
         """The id and the fields of every document that a query finds."""
-        for snapshot in query.stream(retry=None, timeout=self.timeout):
+        for snapshot in self.stream(query):
             yield snapshot.id, snapshot.to_dict()
+
+    def stream(self, query: Any) -> Iterator[Any]:
+        """Every document that a query finds, as Google's client has it."""
+        yield from query.stream(retry=None, timeout=self.timeout)
 
     def write(self, batch: firestore.WriteBatch, seen: Seen, fields: Fields) -> None:
         """Set these top-level fields if the document is still as it was seen: absent, or not changed since."""

@@ -1,23 +1,32 @@
 """Records as Firestore holds them: fields of a document, and back."""
 
-from datetime import timedelta
-
 import msgspec
 
-from tidings import profiles
+from tidings import profiles, retention
 from tidings.adapters.firestore_access import Fields, Seen
 from tidings.adapters.firestore_values import document_id, instants, pack, plain, unpack
 from tidings.decisions import decode as decode_decision
 from tidings.decisions import encode as encode_decision
-from tidings.store import RESERVED, LedgerEntry, Profile, RuleRecord, VersionRecord
-
-KEPT = timedelta(days=400)
-"""How long the ledger and activity stay."""
+from tidings.feedback import Feedback
+from tidings.store import RESERVED, ConsentRecord, LedgerEntry, Profile, RuleRecord, VersionRecord
 
 
 def profile(seen: Seen) -> Profile | None:
     """A profile; None when there is no such document."""
     return None if seen.fields is None else profiles.decode(seen.fields["record"])
+
+
+def profile_fields(profile: Profile, record: bytes) -> Fields:
+    """A profile, with what people are looked up by beside its record."""
+    email = profile.traits.get("email")
+    return {
+        "person": profile.person,
+        "email": email.lower() if isinstance(email, str) else None,
+        "joined": profile.joined and profile.joined[1],
+        "first_seen": profile.first_seen,
+        "last_seen": profile.last_seen,
+        "record": record.decode(),
+    }
 
 
 def entry_fields(entry: LedgerEntry) -> Fields:
@@ -26,7 +35,8 @@ def entry_fields(entry: LedgerEntry) -> Fields:
         "person": entry.decision.person,
         "rule_id": entry.decision.rule_id,
         "decision": encode_decision(entry.decision).decode(),
-        "expires_at": entry.updated_at + KEPT,
+        "letter": entry.letter and msgspec.structs.asdict(entry.letter),
+        "expires_at": entry.updated_at + retention.LEDGER,
     }
 
 
@@ -36,6 +46,31 @@ def entry(fields: Fields | None) -> LedgerEntry | None:
         return None
     decision = decode_decision(fields["decision"].encode())
     return msgspec.convert(instants(fields) | {"decision": decision}, LedgerEntry)
+
+
+def consent_fields(record: ConsentRecord) -> Fields:
+    """A word on consent, without its origin, which is kept apart."""
+    return {name: value for name, value in msgspec.structs.asdict(record).items() if name != "origin"}
+
+
+def consent(fields: Fields) -> ConsentRecord:
+    """A word on consent. An earlier version wrote `given`, a yes or no, where `action` is now."""
+    fields = instants(fields)
+    if (given := fields.pop("given", None)) is not None:
+        fields.setdefault("action", "given" if given else "withdrawn")
+    return msgspec.convert(fields, ConsentRecord)
+
+
+def feedback_fields(item: Feedback) -> Fields:
+    """What came back about a mail, without its origin; its detail as JSON text."""
+    fields = {name: value for name, value in msgspec.structs.asdict(item).items() if name != "origin"}
+    detail = msgspec.json.encode(item.detail).decode()
+    return fields | {"reasons": list(item.reasons), "detail": detail, "expires_at": item.at + retention.FEEDBACK}
+
+
+def feedback(fields: Fields) -> Feedback:
+    """What came back about a mail."""
+    return msgspec.convert(instants(fields) | {"detail": msgspec.json.decode(fields["detail"])}, Feedback)
 
 
 def version_fields(version: VersionRecord) -> Fields:

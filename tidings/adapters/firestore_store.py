@@ -2,10 +2,14 @@
 
 | document | holds |
 |---|---|
-| `profiles/{digest of the person}` | person, first_seen, last_seen, and `record`, the profile as JSON text |
+| `profiles/{digest of the person}` | person, email (in lower case), joined, and `record`, the profile as JSON text |
 | `profiles/{...}/consent/{record id}` | the record, field by field |
 | `profiles/{...}/activity/{activity id}` | the line, field by field, its detail as JSON text, `expires_at` |
+| `profiles/{...}/feedback/{feedback id}` | the item, field by field, its detail as JSON text, `expires_at` |
+| `profiles/{...}/origins/{consent: or feedback:, and its id}` | ip, user_agent, `expires_at` |
 | `suppressions/{address digest}` | reason, at |
+| `receipts/{receipt id}`, `erasures/{person digest}` | the receipt, field by field; when the person was last erased |
+| `used/{name}`, `tallies/{name}`, `notes/{name}` | what all workers share: a name, counts, a value; `expires_at` |
 | `ledger/{send id}` | the entry, field by field, its decision as JSON text, `expires_at` |
 | `rules/{rule id}`, `segments/{segment id}` | the author's fields, and `_tidings: {report, last_good}` beside them |
 | `rules/{...}/versions/{record id}`, and of `segments` | one valid document as it was, field by field; for ever |
@@ -14,17 +18,15 @@ Traits are JSON text because Firestore has no lists of lists, no integers over 6
 an index entry for every trait of everybody costs more than the trait.
 
 Production needs:
-* two composite indexes: `ledger` by person ascending, updated_at descending, and by rule_id ascending, updated_at
-  descending;
-* time-to-live policies on `expires_at` of the collection groups `ledger` and `activity` (400 days after the last
-  change). A send id that has expired could be claimed anew, so nothing older than that may be replayed for real;
-* of the single-field indexes only `activity.at`, `versions.at` and `ledger.updated_at` (and `profiles.person`, for
-  people at the console). The other fields of `profiles`, `consent`, `activity`, `versions` and `ledger` want an
-  exemption: they are large, or they rise with the clock. `ledger.updated_at` rises too, and so bounds the ledger to 500
-  writes a second, which is about 160 mails.
+* the composite indexes of terraform/firestore.tf: `ledger` by person, by rule and by status, `feedback` by send_id,
+  `receipts` by person_digest;
+* time-to-live policies on `expires_at` of the collection groups that have it, see `tidings.retention`;
+* of the single-field indexes only those of terraform/firestore.tf. The other fields of `profiles`, `consent`,
+  `activity`, `feedback`, `origins`, `versions` and `ledger` want an exemption: they are large, or they rise with the
+  clock. `ledger.updated_at` rises too, and so bounds the ledger to 500 writes a second, which is about 160 mails.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Generic, Literal, TypeVar
 from uuid import uuid4
@@ -33,12 +35,13 @@ import msgspec
 from google.api_core import exceptions
 from google.cloud import firestore
 from google.cloud.firestore_v1.base_query import FieldFilter
+from msgspec.structs import replace
 
-from tidings import ledger, profiles
+from tidings import ledger, profiles, retention
 from tidings.adapters import firestore_records as wire
-from tidings.adapters.firestore_access import MAX_COMMIT_BYTES, Access, Document, Seen, patient
-from tidings.adapters.firestore_records import KEPT
-from tidings.adapters.firestore_values import document_id, faults, instants, pack, person_id
+from tidings.adapters.firestore_access import MAX_COMMIT_BYTES, Document, Fields, Seen, patient
+from tidings.adapters.firestore_mail import MailRecords
+from tidings.adapters.firestore_values import document_id, faults, instants, pack
 from tidings.decisions import Decision, Reason
 from tidings.errors import InvalidRuleError
 from tidings.store import (
@@ -49,9 +52,11 @@ from tidings.store import (
     DocumentKind,
     FinalStatus,
     LedgerEntry,
+    Letter,
     Profile,
     ProfileUpdate,
     RuleRecord,
+    Suppression,
     VersionRecord,
 )
 
@@ -80,7 +85,7 @@ class _Change(Generic[_T]):
         self.answer: tuple[_T, ...] = ()
 
 
-class FirestoreStore(Access):
+class FirestoreStore(MailRecords):
     """`tidings.store.Store` in one Firestore database (native mode).
 
     Args:
@@ -100,7 +105,7 @@ class FirestoreStore(Access):
     @patient
     def profile(self, person: str) -> Profile | None:
         """See `Store.profile`."""
-        return wire.profile(self.get(self._person(person)))
+        return wire.profile(self.get(self.person_document(person)))
 
     def update_profiles(self, updates: Sequence[ProfileUpdate]) -> None:
         """See `Store.update_profiles`."""
@@ -113,17 +118,16 @@ class FirestoreStore(Access):
 
     @patient
     def _join(self, people: list[Profile]) -> None:
-        news = {self._person(profile.person).path: profile for profile in people}
+        news = {self.person_document(profile.person).path: profile for profile in people}
         batch, size = self.client.batch(), 0
-        for seen in self.get_all(self._person(profile.person) for profile in people):
+        for seen in self.get_all(self.person_document(profile.person) for profile in people):
             before, after = wire.profile(seen), news[seen.document.path]
             if before is not None:
                 after = profiles.join(before, after)
             if after == before:
                 continue
             record = profiles.encode(after)
-            times = {"first_seen": after.first_seen, "last_seen": after.last_seen}
-            self.write(batch, seen, {"person": after.person, "record": record.decode()} | times)
+            self.write(batch, seen, wire.profile_fields(after, record))
             size += len(record)
             if size > MAX_COMMIT_BYTES:  # what is written already is merged again without harm, should the rest fail
                 self.commit(batch)
@@ -132,19 +136,21 @@ class FirestoreStore(Access):
 
     def record_consent(self, records: Sequence[ConsentRecord]) -> None:
         """See `Store.record_consent`."""
-        self.append(
-            (
-                self._person(record.person).collection("consent").document(document_id(record.record_id)),
-                msgspec.structs.asdict(record),
-            )
-            for record in records
-        )
+        self.append(self._consent_documents(records))
+
+    def _consent_documents(self, records: Sequence[ConsentRecord]) -> Iterator[tuple[Document, Fields]]:
+        for record in records:
+            of_person = self.person_document(record.person)
+            yield of_person.collection("consent").document(document_id(record.record_id)), wire.consent_fields(record)
+            if record.origin:
+                yield self.origin(record.person, f"consent:{record.record_id}", record.at, record.origin)
 
     @patient
-    def consent(self, person: str) -> list[ConsentRecord]:
+    def consent(self, person: str, *, origins: bool = False) -> list[ConsentRecord]:
         """See `Store.consent`."""
-        records = self.run(self._person(person).collection("consent"))
-        found = [msgspec.convert(instants(fields), ConsentRecord) for _, fields in records]
+        found = [wire.consent(fields) for _, fields in self.run(self.person_document(person).collection("consent"))]
+        known = self.origins(person) if origins else {}
+        found = [replace(one, origin=known.get(document_id(f"consent:{one.record_id}"))) for one in found]
         return sorted(found, key=lambda record: (record.at, record.record_id))
 
     def suppress(self, address_digest: str, reason: str, at: datetime) -> None:
@@ -152,9 +158,15 @@ class FirestoreStore(Access):
         self.append([(self._suppression(address_digest), {"reason": reason, "at": at})])
 
     @patient
-    def is_suppressed(self, address_digest: str) -> bool:
-        """See `Store.is_suppressed`."""
-        return self.get(self._suppression(address_digest)).fields is not None
+    def suppression(self, address_digest: str) -> Suppression | None:
+        """See `Store.suppression`."""
+        fields = self.get(self._suppression(address_digest)).fields
+        return None if fields is None else msgspec.convert(instants(fields), Suppression)
+
+    @patient
+    def lift_suppression(self, address_digest: str) -> None:
+        """See `Store.lift_suppression`."""
+        self._suppression(address_digest).delete(retry=None, timeout=self.timeout)
 
     # --- sends
 
@@ -170,11 +182,27 @@ class FirestoreStore(Access):
         """See `Store.release`."""
         self._step(send_id, _Change(lambda entry: (entry and ledger.release(entry, now, handed_over), None)))
 
-    def hand_over(self, send_id: str, now: datetime) -> bool:
+    def wait(self, send_id: str, now: datetime, until: datetime) -> None:
+        """See `Store.wait`."""
+        self._step(send_id, _Change(lambda entry: (entry and ledger.wait(entry, now, until), None)))
+
+    @patient
+    def waiting(self, now: datetime, limit: int) -> list[LedgerEntry]:
+        """See `Store.waiting`."""
+        query = (
+            self.client.collection("ledger")
+            .where(filter=FieldFilter("status", "==", "waiting"))
+            .where(filter=FieldFilter("lease_until", "<=", now))
+            .order_by("lease_until")
+            .limit(limit)
+        )
+        return [entry for _, fields in self.run(query) if (entry := wire.entry(fields))]
+
+    def hand_over(self, send_id: str, now: datetime, letter: Letter | None = None) -> bool:
         """See `Store.hand_over`."""
 
         def step(entry: LedgerEntry | None) -> tuple[LedgerEntry | None, bool]:
-            after = entry and ledger.hand_over(entry, now)
+            after = entry and ledger.hand_over(entry, now, letter)
             return after, after is not entry
 
         return self._step(send_id, _Change(step))
@@ -335,9 +363,9 @@ class FirestoreStore(Access):
         """See `Store.append_activity`."""
         self.append(
             (
-                self._person(item.person).collection("activity").document(document_id(item.activity_id)),
+                self.person_document(item.person).collection("activity").document(document_id(item.activity_id)),
                 msgspec.structs.asdict(item)
-                | {"detail": msgspec.json.encode(item.detail).decode(), "expires_at": item.at + KEPT},
+                | {"detail": msgspec.json.encode(item.detail).decode(), "expires_at": item.at + retention.ACTIVITY},
             )
             for item in items
         )
@@ -345,13 +373,10 @@ class FirestoreStore(Access):
     @patient
     def activity(self, person: str, limit: int = 100) -> list[Activity]:
         """See `Store.activity`."""
-        lines = self._person(person).collection("activity")
+        lines = self.person_document(person).collection("activity")
         query = lines.order_by("at", direction=firestore.Query.DESCENDING).limit(limit)
         rows = [instants(fields) for _, fields in self.run(query)]
         return [msgspec.convert(row | {"detail": msgspec.json.decode(row["detail"])}, Activity) for row in rows]
-
-    def _person(self, person: str) -> Document:
-        return self.client.collection("profiles").document(person_id(person))
 
     def _suppression(self, address_digest: str) -> Document:
         return self.client.collection("suppressions").document(document_id(address_digest))

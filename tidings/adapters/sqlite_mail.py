@@ -36,14 +36,14 @@ class MailRecords(Access):
                 if new and item.origin:
                     keep_origin(db, item.person, f"feedback:{item.feedback_id}", item.at, item.origin)
 
-    def feedback(self, person: str, send_id: str = "", limit: int = 1000) -> list[Feedback]:
+    def feedback(self, person: str, send_id: str = "", limit: int = 1000, *, origins: bool = False) -> list[Feedback]:
         """See `Store.feedback`."""
         query = (
             "SELECT f.record, o.record FROM feedback f LEFT JOIN origins o ON o.person = f.person"
-            " AND o.of = 'feedback:' || f.feedback_id WHERE f.person = ? AND ? IN ('', f.send_id)"
+            " AND ? AND o.of = 'feedback:' || f.feedback_id WHERE f.person = ? AND ? IN ('', f.send_id)"
             " ORDER BY f.at DESC, f.feedback_id DESC LIMIT ?"
         )
-        return [_feedback(record, origin) for record, origin in self.rows(query, person, send_id, limit)]
+        return [_feedback(record, origin) for record, origin in self.rows(query, origins, person, send_id, limit)]
 
     # --- small things that all workers share
 

@@ -74,13 +74,13 @@ class SqliteStore(MailRecords):
                 if new and record.origin:
                     keep_origin(db, record.person, f"consent:{record.record_id}", record.at, record.origin)
 
-    def consent(self, person: str) -> list[ConsentRecord]:
+    def consent(self, person: str, *, origins: bool = False) -> list[ConsentRecord]:
         """See `Store.consent`."""
         query = (
             "SELECT c.record, o.record FROM consent c LEFT JOIN origins o ON o.person = c.person"
-            " AND o.of = 'consent:' || c.record_id WHERE c.person = ? ORDER BY c.at, c.record_id"
+            " AND ? AND o.of = 'consent:' || c.record_id WHERE c.person = ? ORDER BY c.at, c.record_id"
         )
-        return [_consent(record, origin) for record, origin in self.rows(query, person)]
+        return [_consent(record, origin) for record, origin in self.rows(query, origins, person)]
 
     def suppress(self, address_digest: str, reason: str, at: datetime) -> None:
         """See `Store.suppress`."""
