@@ -25,6 +25,9 @@ MARKETING = "marketing"
 SALE_AND_SHARING = "sale_and_sharing"
 """Not a category of mail: the sale and sharing of personal data that `Sec-GPC: 1` objects to (CCPA, 11 CCR 7025)."""
 
+TRACKING = "tracking"
+"""Not a category of mail: seeing opens and clicks. Nobody need agree to it, and who withdraws it is not watched."""
+
 _SPEAKS_OF_CONSENT: dict[str, ConsentAction] = {
     "Consent Given": "given",
     "Consent Confirmed": "confirmed",
