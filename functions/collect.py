@@ -5,7 +5,6 @@ An answer of 200 says that Pub/Sub has every event; SDKs retry on 503, and give 
 """
 
 import hmac
-import ipaddress
 import logging
 import re
 from collections import Counter
@@ -16,7 +15,7 @@ from typing import Protocol
 import flask
 import msgspec
 
-from functions import answers, request_body, sdk_settings
+from functions import answers, origins, request_body, sdk_settings
 from functions.answers import HttpError
 from tidings import attributes, dead_letter, events, tracking, tracking_body
 from tidings.adapters.pubsub import Message
@@ -157,22 +156,14 @@ def _sort(body: tracking_body.Body, arrival: tracking.Arrival) -> tuple[list[eve
 
 
 def _arrival(request: flask.Request, now: datetime) -> tracking.Arrival:
+    origin = origins.read(request)
     return tracking.Arrival(
         received_at=now,
         sent_at=read_time(request.headers.get("SentAt")),
-        ip=_client_ip(request),
-        user_agent=request.headers.get("User-Agent", ""),
+        ip=origin.ip,
+        user_agent=origin.user_agent,
         global_privacy_control=request.headers.get("Sec-GPC") == "1",
     )
-
-
-def _client_ip(request: flask.Request) -> str:
-    """The first hop that a proxy names, and otherwise the other end of the connection."""
-    first_hop = request.headers.get("X-Forwarded-For", "").partition(",")[0].strip()
-    try:
-        return str(ipaddress.ip_address(first_hop))
-    except ValueError:
-        return request.remote_addr or ""
 
 
 def _basic_user(request: flask.Request) -> str | None:
