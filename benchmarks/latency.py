@@ -112,7 +112,7 @@ def _decisions() -> dict[str, tuple[float, float, str]]:
 
 def _smtp_alone(system: System) -> list[float]:
     """Seconds that it takes to hand one of those mails to the catcher."""
-    mail, sender = system.mails()[-1], SmtpSender(system.hears(r"smtp://\S+")[0])
+    mail, sender = system.mails()[-1], SmtpSender(system.hears(r"smtp://\S+")[0] + "?tls=none")
     times = []
     for _ in range(200):
         started = time.perf_counter()

@@ -38,6 +38,8 @@ class MailServer:
         answers: per command (`MAIL`, `RCPT`, `DATA` for the command itself, `MAIL DATA` for the mail's content), the
             answers to give instead of "250", each used once.
         pause: seconds that it looks at a mail's content before it answers, as a server that scans it does.
+        connections: how many were made to it.
+        names: what each of them called itself.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -48,13 +50,16 @@ class MailServer:
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._talking: set[_Scripted] = set()
         self.port = 0
         self.pause = 0.0
+        self.connections = 0
+        self.names: list[str] = []
 
     @property
     def url(self) -> str:
         """The value of TIDINGS_MAIL_URL."""
-        return f"smtp://127.0.0.1:{self.port}"
+        return f"smtp://127.0.0.1:{self.port}?tls=none"
 
     def __enter__(self) -> "MailServer":
         self._thread.start()
@@ -65,11 +70,28 @@ class MailServer:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
 
+    def hang_up(self) -> None:
+        """Break every connection, as a server that restarts does."""
+        done = threading.Event()
+
+        def abort() -> None:
+            for one in self._talking:
+                one.vanish()
+            self._loop.call_soon(done.set)
+
+        self._loop.call_soon_threadsafe(abort)
+        assert done.wait(10)
+
+    def _meet(self, one: "_Scripted") -> "_Scripted":
+        self.connections += 1
+        self._talking.add(one)
+        return one
+
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
         options = {"hostname": "mail.test", **self._options}
         tls = options.pop("ssl_context", None)
-        listen = self._loop.create_server(lambda: _Scripted(self, **options), "127.0.0.1", 0, ssl=tls)
+        listen = self._loop.create_server(lambda: self._meet(_Scripted(self, **options)), "127.0.0.1", 0, ssl=tls)
         server = self._loop.run_until_complete(listen)
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
@@ -92,8 +114,17 @@ class _Scripted(SMTP):
         scripted = self._script.answers[command]
         return scripted.pop(0) if scripted else "250 OK"
 
+    async def handle_EHLO(  # noqa: N802
+        self, _: SMTP, session: Session, __: Envelope, name: str, answers: list[str]
+    ) -> list[str]:
+        self._script.names.append(name)
+        session.host_name = name
+        return answers
+
     async def handle_MAIL(self, _: SMTP, __: Session, envelope: Envelope, address: str, ___: list[str]) -> str:  # noqa: N802
         answer = self._next("MAIL")
+        if answer == VANISH:
+            self.vanish()
         envelope.mail_from = address if answer.startswith("2") else None
         return answer
 
@@ -108,7 +139,7 @@ class _Scripted(SMTP):
         if answer.startswith("250"):
             await super().smtp_DATA(arg)
         elif answer == VANISH:
-            self._vanish()
+            self.vanish()
         else:
             await self.push(answer)
 
@@ -119,9 +150,10 @@ class _Scripted(SMTP):
             assert isinstance(envelope.content, bytes)
             self._script.mails.append(Received(envelope.mail_from or "", list(envelope.rcpt_tos), envelope.content))
         if answer == VANISH:
-            self._vanish()
+            self.vanish()
         return answer
 
-    def _vanish(self) -> None:
-        assert isinstance(self.transport, asyncio.Transport)
-        self.transport.abort()
+    def vanish(self) -> None:
+        """Break the connection."""
+        if isinstance(self.transport, asyncio.Transport):
+            self.transport.abort()

@@ -56,7 +56,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     write_keys: tuple[str, ...] = ()
     secret: str = ""
     public_url: str = "http://localhost:8080"
-    mail_url: str = "smtp://localhost:25"
+    mail_url: str = "smtp://localhost:25?tls=none"
     mail_from: str = "Tidings <tidings@localhost.localdomain>"
     return_path: str = ""
     unsubscribe_mailto: str = ""

@@ -141,7 +141,7 @@ def test_a_server_that_is_not_there_is_a_temporary_failure() -> None:
     with socket.socket() as bound:  # bound and not listening: connections are refused
         bound.bind(("127.0.0.1", 0))
         with pytest.raises(TemporaryError, match="ConnectionRefusedError"):
-            send(f"smtp://127.0.0.1:{bound.getsockname()[1]}", told)
+            send(f"smtp://127.0.0.1:{bound.getsockname()[1]}?tls=none", told)
     assert told == []
 
 
@@ -204,12 +204,49 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(certificate: tuple[ssl
         assert server.mails == []
 
 
-def test_a_password_never_travels_in_the_clear() -> None:
+@pytest.mark.parametrize("option", ["", "?tls=optional"])
+def test_a_password_never_travels_in_the_clear(option: str) -> None:
     """A server without STARTTLS does not learn it, even when it would take it."""
     with MailServer(authenticator=accept, auth_require_tls=False) as server:
         with pytest.raises(TemporaryError, match="in the clear"):
-            send(f"smtp://user:secret@127.0.0.1:{server.port}")
+            send(f"smtp://user:secret@127.0.0.1:{server.port}{option}")
         assert server.mails == []
+
+
+def test_a_mail_never_travels_in_the_clear_unless_that_was_asked_for() -> None:
+    """A server without STARTTLS, or a stranger who takes the offer out of its answer, gets nothing."""
+    with MailServer() as server:
+        with pytest.raises(TemporaryError, match="no STARTTLS, and mail may not travel in the clear"):
+            send(f"smtp://127.0.0.1:{server.port}")
+        assert server.mails == []
+
+
+def test_optional_tls_is_used_if_it_is_offered(certificate: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    """And if it is not, the mail goes all the same; what is offered has to be trusted."""
+    server_tls, client_tls = certificate
+    with MailServer() as plain, MailServer(tls_context=server_tls, require_starttls=True) as secure:
+        for server in plain, secure:
+            send(f"smtp://localhost:{server.port}?tls=optional", tls=client_tls)
+            assert len(server.mails) == 1
+        with pytest.raises(TemporaryError, match="SSLCertVerificationError"):
+            send(f"smtp://localhost:{secure.port}?tls=optional")
+
+
+def test_a_server_on_this_machine_may_be_spoken_to_without_tls(
+    certificate: tuple[ssl.SSLContext, ssl.SSLContext],
+) -> None:
+    """Even if it offers TLS, with a certificate that nobody knows."""
+    with MailServer(tls_context=certificate[0]) as server:
+        send(f"smtp://localhost:{server.port}?tls=none")
+        assert len(server.mails) == 1
+
+
+@pytest.mark.parametrize(("option", "name"), [("", "example.com"), ("&ehlo=mail.shop.example", "mail.shop.example")])
+def test_we_give_our_name_and_not_that_of_the_machine(option: str, name: str) -> None:
+    """The domain that the mail comes from, or what the URL says."""
+    with MailServer() as server:
+        send(f"{server.url}{option}")
+        assert server.names == [name]
 
 
 def test_smtps_speaks_tls_from_the_first_byte(certificate: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
@@ -220,7 +257,24 @@ def test_smtps_speaks_tls_from_the_first_byte(certificate: tuple[ssl.SSLContext,
         assert len(server.mails) == 1
 
 
-@pytest.mark.parametrize("url", ["", "localhost:25", "http://localhost", "smtp://", "smtp://user:secret@host:port"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "localhost:25",
+        "http://localhost",
+        "smtp://",
+        "smtp://user:secret@host:port",
+        "smtp://user:secret@[host",
+        "smtp://user:secret@host/folder",
+        "smtp://user:secret@host?tls=none",
+        "smtp://user:secret@host?tls=sometimes",
+        "smtp://user:secret@host?starttls=yes",
+        "smtp://user:secret@host?tls",
+        "smtps://user:secret@host?tls=optional",
+        "smtp+http://user:secret@host",
+    ],
+)
 def test_a_url_that_names_no_server_is_the_operators_fault(url: str) -> None:
     """The message names the variable and does not repeat the password."""
     with pytest.raises(SettingsError, match="TIDINGS_MAIL_URL") as raised:

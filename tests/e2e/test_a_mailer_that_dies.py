@@ -85,7 +85,7 @@ def mail_server() -> Iterator[tuple[SilentAtFirst, str]]:
     silent, port = SilentAtFirst(), free_port()
     controller = Controller(silent, hostname="127.0.0.1", port=port)
     controller.start()
-    yield silent, f"smtp://127.0.0.1:{port}"
+    yield silent, f"smtp://127.0.0.1:{port}?tls=none"
     controller.stop()
 
 

@@ -216,7 +216,7 @@ def test_a_mail_server_that_is_away_loses_nothing(room: MailRoom) -> None:
     decision = a_decision()
     with socket.socket() as bound:  # bound and not listening: connections are refused
         bound.bind(("127.0.0.1", 0))
-        away = SmtpSender(f"smtp://127.0.0.1:{bound.getsockname()[1]}")
+        away = SmtpSender(f"smtp://127.0.0.1:{bound.getsockname()[1]}?tls=none")
         assert Worker(room, sender=away).push(decision) == 503
     assert room.ending(decision) == ("claimed", None, "")
     assert room.push(decision) == 204

@@ -1,13 +1,12 @@
-"""The door to the mail server: one mail, one conversation (RFC 5321), and a precise account of how it failed."""
+"""The door to the mail server: the conversation about a mail (RFC 5321), and a precise account of how it failed."""
 
 import re
-import smtplib
 import ssl
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from urllib.parse import unquote, urlsplit
 
+from tidings.adapters import mail_url
+from tidings.adapters.smtp_connections import Connection, Connections, Server, unreachable
 from tidings.errors import (
     AddressError,
     DeadAddressError,
@@ -34,12 +33,16 @@ REFUSALS: tuple[tuple[str, type[TidingsError]], ...] = (
 
 
 class SmtpSender:
-    """Sends mails to the server of one URL, each over a connection of its own.
+    """Sends mails to the server of one URL, several over one connection.
 
     Args:
-        url: `smtp://[user:password@]host[:25]`, with STARTTLS when the server offers it, or `smtps://...[:465]`.
+        url: `smtp://[user:password@]host[:25]`, which must offer STARTTLS, or `smtps://...[:465]`. Options:
+            `?tls=optional` uses STARTTLS if it is offered, `?tls=none` never (a mail catcher, a relay on this machine);
+            `?ehlo=mail.example.com` is what we call ourselves instead of the domain of the mails' sender.
         timeout: seconds that any single step may take, but for the one after the mail's content.
         tls: who is trusted; by default whoever the system trusts.
+        idle: seconds for which a connection waits for its next mail. Servers hang up after a minute or a few.
+        most: mails on one connection.
 
     Raises:
         SettingsError: the URL cannot be used. It is not quoted, because it may hold a password.
@@ -47,19 +50,15 @@ class SmtpSender:
 
     provider = "smtp"
 
-    def __init__(self, url: str, timeout: float = 10.0, tls: ssl.SSLContext | None = None) -> None:
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError:
-            raise SettingsError("TIDINGS_MAIL_URL cannot be read") from None
-        if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
-            raise SettingsError("TIDINGS_MAIL_URL must look like smtp://host:25 or smtps://user:password@host")
-        self._secure = parts.scheme == "smtps"
-        self._host, self._port = parts.hostname, port or (465 if self._secure else 25)
-        self._user, self._password = unquote(parts.username or ""), unquote(parts.password or "")
-        self._timeout = timeout
-        self._tls = tls or ssl.create_default_context()
+    def __init__(
+        self,
+        url: str,
+        timeout: float = 10.0,
+        tls: ssl.SSLContext | None = None,
+        idle: float = 30.0,
+        most: int = 100,
+    ) -> None:
+        self._connections = Connections(_server(url, timeout, tls), idle, most)
 
     def send(self, mail: Mail, leave: Callable[[], float]) -> None:
         """See `Sender.send`.
@@ -67,67 +66,93 @@ class SmtpSender:
         A server may scan a mail for minutes before it answers (RFC 5321 section 4.5.3.2.6 asks for the patience of
         ten), and who gives up earlier cannot know what became of it.
         """
-        smtp = self._connect(mail.sender.rpartition("@")[2])
+        connection, answer = self._begin(mail.sender)
+        smtp = connection.smtp
         try:
+            _accepted("MAIL", *answer)
             try:
-                _accepted("MAIL", *smtp.mail(mail.sender))
-                _accepted("RCPT", *smtp.rcpt(mail.recipient))
+                _accepted("RCPT", *connection.ask(smtp.rcpt, mail.recipient))
             except OSError as error:
-                raise _unreachable(error) from None
+                raise unreachable(error) from None
             until = leave() + time.monotonic()
             try:
-                code, reply = smtp.docmd("DATA")
+                code, reply = connection.ask(smtp.docmd, "DATA")
             except OSError as error:
-                raise _unreachable(error) from None
+                raise unreachable(error) from None
             if 400 <= code < 600:
                 _accepted("DATA", code, reply)
             if code != 354:  # nonsense, but nothing of the mail has left
+                connection.over = True
                 raise TemporaryError(f"the mail server says: DATA {code} -")
-            _accepted("DATA", *_content(smtp, mail.data, until))
+            _accepted("DATA", *_content(connection, mail.data, until))
+            connection.unfinished = False
         finally:
-            with suppress(OSError):
-                smtp.putcmd("QUIT")  # its answer cannot matter any more, so nobody waits for it
-            smtp.close()
+            self._connections.give_back(connection)
 
     def close(self) -> None:
         """See `Sender.close`."""
+        self._connections.close()
 
-    def _connect(self, own_name: str) -> smtplib.SMTP:
-        """Connect, greet, encrypt and log in. Every failure is temporary: no mail was named yet."""
+    def _begin(self, sender: str) -> tuple[Connection, tuple[int, bytes]]:
+        """Say MAIL FROM on a connection that waits, or else on a new one; returns the answer too.
+
+        One that waits may be dead, or the server may have had enough of it. Nothing was said of the mail then but who
+        it is from, so a new one may begin again.
+        """
+        waiting = self._connections.take()
+        if waiting:
+            try:
+                code, reply = waiting.begin(sender)
+            except OSError:
+                code, reply = 421, b""
+            if not 400 <= code < 500:
+                return waiting, (code, reply)
+            waiting.over = True
+            self._connections.give_back(waiting)
+        fresh = self._connections.open(sender.rpartition("@")[2])
         try:
-            smtp = self._dial(own_name)
+            return fresh, fresh.begin(sender)
         except OSError as error:
-            raise _unreachable(error) from None
-        try:
-            smtp.ehlo_or_helo_if_needed()
-            if not self._secure and smtp.has_extn("starttls"):
-                smtp.starttls(context=self._tls)
-                smtp.ehlo()
-            elif self._user and not self._secure:
-                raise smtplib.SMTPNotSupportedError("no STARTTLS, and a password does not travel in the clear")
-            if self._user:
-                smtp.login(self._user, self._password)
-        except OSError as error:
-            smtp.close()
-            raise _unreachable(error) from None
-        return smtp
-
-    def _dial(self, own_name: str) -> smtplib.SMTP:
-        if self._secure:
-            return smtplib.SMTP_SSL(self._host, self._port, own_name, timeout=self._timeout, context=self._tls)
-        return smtplib.SMTP(self._host, self._port, own_name, timeout=self._timeout)
+            self._connections.give_back(fresh)
+            raise unreachable(error) from None
 
 
-def _content(smtp: smtplib.SMTP, data: bytes, until: float) -> tuple[int, bytes]:
+def _server(text: str, timeout: float, tls: ssl.SSLContext | None) -> Server:
+    url = mail_url.read(text)
+    secure = url.scheme == "smtps"
+    if url.scheme not in {"smtp", "smtps"} or url.plain or url.path or not url.host:
+        raise SettingsError("TIDINGS_MAIL_URL must look like smtp://user:password@host:587 or smtps://...")
+    mail_url.refuse_unknown_options(url, ("ehlo",) if secure else ("tls", "ehlo"))
+    mode = url.options.get("tls", "required")
+    if mode not in {"required", "optional", "none"}:
+        raise SettingsError("the option tls of TIDINGS_MAIL_URL is one of: required, optional, none")
+    if url.user and mode == "none":
+        raise SettingsError("TIDINGS_MAIL_URL has a password, and tls=none would send it in the clear")
+    return Server(
+        host=url.host,
+        port=url.port or (465 if secure else 25),
+        secure=secure,
+        tls=mode,
+        user=url.user,
+        password=url.password,
+        name=url.options.get("ehlo", ""),
+        timeout=timeout,
+        context=tls or ssl.create_default_context(),
+    )
+
+
+def _content(connection: Connection, data: bytes, until: float) -> tuple[int, bytes]:
     """Send what the server now waits for, and return what it says to that. What fails here fails with the mail out."""
     data = re.sub(rb"(?m)^\.", b"..", data)  # section 4.5.2: the line that ends the mail is a dot
+    smtp = connection.smtp
     try:
         assert smtp.sock
         smtp.sock.settimeout(_left(until))
         smtp.send(data + (b"" if data.endswith(b"\r\n") else b"\r\n") + b".\r\n")
         smtp.sock.settimeout(_left(until))
-        return smtp.getreply()
+        return connection.ask(smtp.getreply)
     except OSError as error:
+        connection.over = True
         raise UnknownOutcomeError(f"no answer to the mail: {type(error).__name__}") from None
 
 
@@ -141,13 +166,3 @@ def _accepted(command: str, code: int, reply: bytes) -> None:
     status = re.match(rb"[45]\.\d{1,3}\.\d{1,3}(?!\S)", reply)
     said = f"{command} {code} {status[0].decode() if status else '-'}"
     raise next(fault for pattern, fault in REFUSALS if re.fullmatch(pattern, said))(f"the mail server says: {said}")
-
-
-def _unreachable(error: OSError) -> TemporaryError:
-    """Name the kind of failure only: servers like to repeat addresses in their answers."""
-    detail = type(error).__name__
-    if isinstance(error, smtplib.SMTPResponseException):
-        detail += f" {error.smtp_code}"
-    elif isinstance(error, smtplib.SMTPNotSupportedError):  # smtplib's own words, or ours above
-        detail += f", {error}"
-    return TemporaryError(f"cannot talk to the mail server: {detail}")

@@ -44,7 +44,7 @@ class Stack:
             "TIDINGS_WRITE_KEYS": WRITE_KEY,
             "TIDINGS_SECRET": self.folder.secret(),
             "TIDINGS_PUBLIC_URL": f"http://localhost:{self.port}",
-            "TIDINGS_MAIL_URL": f"smtp://{HOST}:{self.smtp_port}",
+            "TIDINGS_MAIL_URL": f"smtp://{HOST}:{self.smtp_port}?tls=none",
             "TIDINGS_MAIL_FROM": "Pebble & Fern <hello@pebble-and-fern.example>",
             "TIDINGS_POSTAL_ADDRESS": "4 Millstream Lane, Fernhollow",
             "TIDINGS_ROLES": ",".join(f"{role}={address}" for role, address in roles.items()),
