@@ -10,7 +10,7 @@ from functools import lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -23,6 +23,7 @@ NOTE = "sending"
 """The name of the note in the store that says whether mail is stopped, see `tidings.breaker`."""
 
 Provider = Literal["smtp", "sendgrid", "ses", "mailgun", "postmark"]
+PROVIDERS: tuple[Provider, ...] = get_args(Provider)
 Outcome = Literal["sent", "hard_bounced", "complained"]
 """What is counted: `sent` is every mail that the provider gave an answer to, also the answer that there is no such
 mailbox; `hard_bounced` those whose address is dead, told at once or later; `complained` those that were called spam."""

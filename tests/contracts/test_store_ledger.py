@@ -105,14 +105,30 @@ class TestClaim:
 class TestWaiting:
     """Put aside until its turn comes."""
 
-    def test_a_send_that_waits_is_answered_and_left_alone_until_its_turn(self, store: Store) -> None:
-        """Whoever wakes it publishes it again; then it is a send like any other."""
+    def test_a_send_that_waits_belongs_to_whoever_comes_with_its_message(self, store: Store) -> None:
+        """Whether its turn has come or not: it can be put aside again, and remembers since when it has waited."""
         store.claim(a_decision(), NOON, LEASE)
         store.wait("send-1", at(1), at(600))
-        assert store.claim(a_decision(), at(599.999999), LEASE) is Claim.WAITING
         assert (the_entry(store).status, the_entry(store).lease_until) == ("waiting", at(600))
-        assert store.claim(a_decision(), at(600), LEASE) is Claim.GRANTED
+        assert store.claim(a_decision(), at(2), LEASE) is Claim.GRANTED
         assert (the_entry(store).status, the_entry(store).attempts) == ("claimed", 2)
+        assert store.claim(a_decision(), at(3), LEASE) is Claim.HELD
+        store.wait("send-1", at(4), at(900))
+        assert the_entry(store).waiting_since == at(1)
+
+    def test_what_was_claimed_since_it_was_seen_is_not_put_off(self, store: Store) -> None:
+        """Whoever has published it again may be slower than the worker who got it."""
+        store.claim(a_decision(), NOON, LEASE)
+        store.wait("send-1", at(1), at(10))
+        seen = the_entry(store)
+        store.claim(a_decision(), at(10), LEASE)
+        store.wait("send-1", at(11), at(300), attempts=seen.attempts)
+        assert the_entry(store).status == "claimed"
+        store.wait("send-1", at(12), at(20))
+        store.wait("send-1", at(13), at(300), attempts=seen.attempts)
+        assert the_entry(store).lease_until == at(20)
+        store.wait("send-1", at(14), at(300), attempts=the_entry(store).attempts)
+        assert the_entry(store).lease_until == at(300)
 
     def test_those_whose_turn_has_come_are_found_the_longest_due_first(self, store: Store) -> None:
         """To the microsecond, so many as are asked for, and nothing that does not wait."""
@@ -153,6 +169,18 @@ class TestWaiting:
         store.finish("send-1", "sent", at(3))
         store.wait("send-1", at(4), at(10))
         assert the_entry(store).status == "sent"
+
+    def test_the_end_can_take_the_person_out_of_it(self, store: Store) -> None:
+        """They were erased: the entry stays, so that nothing is sent, and nobody can tell any more whose it was."""
+        decision = a_decision()
+        store.claim(decision, NOON, LEASE)
+        store.hand_over("send-1", at(1), Letter(subject="Still there?"))
+        bare = replace(decision, person="a-digest")
+        store.finish("send-1", "suppressed", at(2), "erased", decision=bare)
+        entry = the_entry(store)
+        assert (entry.status, entry.reason, entry.decision, entry.letter) == ("suppressed", "erased", bare, None)
+        assert store.ledger(decision.person) == []
+        assert [one.send_id for one in store.ledger("a-digest")] == ["send-1"]
 
 
 class TestHandOverAndRelease:

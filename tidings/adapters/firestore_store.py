@@ -182,9 +182,9 @@ class FirestoreStore(MailRecords):
         """See `Store.release`."""
         self._step(send_id, _Change(lambda entry: (entry and ledger.release(entry, now, handed_over), None)))
 
-    def wait(self, send_id: str, now: datetime, until: datetime) -> None:
+    def wait(self, send_id: str, now: datetime, until: datetime, attempts: int | None = None) -> None:
         """See `Store.wait`."""
-        self._step(send_id, _Change(lambda entry: (entry and ledger.wait(entry, now, until), None)))
+        self._step(send_id, _Change(lambda entry: (entry and ledger.wait(entry, now, until, attempts), None)))
 
     @patient
     def waiting(self, now: datetime, limit: int) -> list[LedgerEntry]:
@@ -208,10 +208,16 @@ class FirestoreStore(MailRecords):
         return self._step(send_id, _Change(step))
 
     def finish(
-        self, send_id: str, status: FinalStatus, now: datetime, reason: Reason | None = None, detail: str = ""
+        self,
+        send_id: str,
+        status: FinalStatus,
+        now: datetime,
+        reason: Reason | None = None,
+        detail: str = "",
+        decision: Decision | None = None,
     ) -> None:
         """See `Store.finish`."""
-        change = _Change(lambda entry: (entry and ledger.finish(entry, status, now, reason, detail), None))
+        change = _Change(lambda entry: (entry and ledger.finish(entry, status, now, reason, detail, decision), None))
         self._step(send_id, change)
 
     @patient
