@@ -60,9 +60,11 @@ class Categories:
         self._described = described
 
     def __getitem__(self, category: str) -> Category:
-        """The category of this id."""
+        """The category of this id. One that nobody describes may be any text: events name what they like."""
         found = self._described.get(category)
-        return Category(id=category, name="Marketing" if category == MARKETING else "") if found is None else found
+        if found is not None:
+            return found
+        return Category.model_construct(id=category, name="Marketing" if category == MARKETING else "")
 
     def __iter__(self) -> Iterator[Category]:
         """Those that are described."""

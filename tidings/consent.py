@@ -78,19 +78,29 @@ def _normalised(address: str) -> str:
 def permission(kind: MailKind, category: str, records: Sequence[ConsentRecord]) -> Reason | None:
     """Why this person must not get this mail, or None when they may.
 
-    Transactional mail needs no consent. Marketing mail needs the latest word on `marketing` or on `category` to be
-    yes, and neither of them to be no: a general yes does not undo the no to one category. At equal times no wins.
+    Transactional mail needs no consent. For marketing mail the latest word on `category` counts, and where there is
+    none, the latest word on `marketing`. A general yes does not undo the no to one category; a general no stops every
+    category, until somebody says yes to one of them after it. At equal times no wins.
     """
     if kind == "transactional":
         return None
-    latest: dict[str, ConsentRecord] = {}
-    for record in records:
-        known = latest.get(record.category, record)
-        if record.category in (MARKETING, category) and _rank(record) >= _rank(known):
-            latest[record.category] = record
-    if not latest:
+    said = latest(records)
+    general, special = said.get(MARKETING), said.get(category)
+    word = special or general
+    if word is None:
         return "no_consent"
-    return None if all(record.given for record in latest.values()) else "opted_out"
+    if general and not general.given and general.at >= word.at:
+        return "opted_out"
+    return None if word.given else "opted_out"
+
+
+def latest(records: Sequence[ConsentRecord]) -> dict[str, ConsentRecord]:
+    """The latest word on each category; at equal times no wins."""
+    words: dict[str, ConsentRecord] = {}
+    for record in records:
+        if _rank(record) >= _rank(words.get(record.category, record)):
+            words[record.category] = record
+    return words
 
 
 def _rank(record: ConsentRecord) -> tuple[object, bool]:
@@ -100,6 +110,8 @@ def _rank(record: ConsentRecord) -> tuple[object, bool]:
 class _Properties(msgspec.Struct):
     category: str | None = None
     words: str | None = None
+    words_version: str | None = None
+    language: str | None = None
     source: str | None = None
 
 
@@ -107,9 +119,10 @@ _decoder = msgspec.json.Decoder(_Properties)
 
 
 def from_event(event: Event) -> list[ConsentRecord]:
-    """The consent that an event carries: `Consent Given`, `Consent Withdrawn` and `Unsubscribed`; others carry none.
+    """The consent that an event carries: `Consent Given`, `Consent Confirmed`, `Consent Withdrawn` and `Unsubscribed`.
 
-    Properties, all optional: `category` (`marketing`), `words` (shown to the person), `source` (`event`).
+    Other events carry none. Properties, all optional: `category` (`marketing`), `words` (shown to the person),
+    `words_version`, `language`, `source` (`event`).
     Source of `Unsubscribed`: https://segment.com/docs/connections/spec/email/
 
     Raises:
@@ -135,5 +148,7 @@ def from_event(event: Event) -> list[ConsentRecord]:
             at=event.timestamp,
             source=properties.source or "event",
             words=properties.words or "",
+            words_version=properties.words_version or "",
+            language=properties.language or "",
         )
     ]

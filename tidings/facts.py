@@ -8,7 +8,8 @@ import msgspec
 
 from tidings.decisions import Decision, Trigger
 from tidings.errors import InvalidEventError
-from tidings.message import sender, unsubscribe_url
+from tidings.links import confirmation_url, preferences_url, unsubscribe_url
+from tidings.message import sender
 from tidings.settings import Settings
 from tidings.store import Activity, Profile
 
@@ -19,25 +20,37 @@ def mail_facts(
     """The facts for one mail; `templates/<message>/example.json` has the same shape.
 
     Returns `person` (`id`, `traits`), `event` and `events` (each `name`, `timestamp` in ISO 8601, `properties`), `rule`
-    (`id`, `category`, `kind`), `sender` (`name`, `postal_address`), `links.unsubscribe`, which transactional mail
-    does not have, and `activity` (each `at` in ISO 8601, UTC, `kind`, `label`), which only mail to a role has.
+    (`id`, `category`, `kind`), `sender` (`name`, `postal_address`), `links` (`unsubscribe`, which transactional mail
+    does not have; `preferences`, which mail to a role does not have; `confirm`, which only transactional mail has that
+    answers one of `links.CONFIRMED_EVENTS`), and `activity` (each `at` in ISO 8601, UTC, `kind`, `label`), which only
+    mail to a role has.
 
     Raises:
         InvalidEventError: `unreadable`, the properties of an event cannot be read; the detail says of which, and why.
         SettingsError: as `tidings.message.build` does.
     """
-    marketing = decision.kind == "marketing"
     return {
         "person": {"id": profile.person, "traits": _without_nulls(profile.traits)},
         "event": _trigger(decision.event, "event"),
         "events": [_trigger(event, f"events[{index}]") for index, event in enumerate(decision.events)],
         "rule": {"id": decision.rule_id, "category": decision.category, "kind": decision.kind},
         "sender": {"name": sender(settings)[0], "postal_address": settings.postal_address},
-        "links": {"unsubscribe": unsubscribe_url(decision, settings)} if marketing else {},
+        "links": _links(decision, settings),
         "activity": [
             {"at": line.at.astimezone(UTC).isoformat(), "kind": line.kind, "label": line.label} for line in activity
         ],
     }
+
+
+def _links(decision: Decision, settings: Settings) -> dict[str, str]:
+    links = {}
+    if decision.kind == "marketing":
+        links["unsubscribe"] = unsubscribe_url(decision, settings)
+    if decision.to == "person":
+        links["preferences"] = preferences_url(decision, settings)
+        if confirm := confirmation_url(decision, settings):
+            links["confirm"] = confirm
+    return links
 
 
 def _trigger(trigger: Trigger, path: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from email_validator import EmailNotValidError, validate_email
 from tidings.consent import MARKETING
 from tidings.decisions import Decision
 from tidings.errors import AddressError, TemplateError
+from tidings.links import unsubscribe_mailto, unsubscribe_url
 from tidings.mail import Mail
 from tidings.rendering import Rendered
 from tidings.settings import Settings, SettingsError
@@ -100,26 +101,34 @@ def _purpose(decision: Decision, rendered: Rendered, settings: Settings, domain:
     return {
         "Feedback-ID": feedback,
         "List-Id": f"<{_label(category)}.{domain}>",
-        "List-Unsubscribe": f"<{link}>",
+        "List-Unsubscribe": _ways_out(link, unsubscribe_mailto(decision, settings)),
         "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
     }
+
+
+def _ways_out(link: str, mailto: str) -> str:
+    """The value of List-Unsubscribe. Readers take the first form that they know, so one-click comes first.
+
+    It is one line however long it is: not every relay and reader puts a folded one together again as it was. Where both
+    forms do not fit into the 998 bytes of a line (RFC 5322 section 2.1.1), the mail form is left out.
+    """
+    both = f"<{link}>, <{mailto}>"
+    return both if mailto and len(both) <= 998 - len("List-Unsubscribe: ") else f"<{link}>"
 
 
 def check(settings: Settings) -> None:
     """Find out whether mails can be built with these settings, before there is one to build.
 
     Raises:
-        SettingsError: as `build` does.
+        SettingsError: as `build` does, or TIDINGS_UNSUBSCRIBE_MAILTO is no address.
     """
     sender(settings)
     sign_unsubscribe("", "", "", settings.secret)
-
-
-def unsubscribe_url(decision: Decision, settings: Settings) -> str:
-    """The link that takes this person out of this mail's category; the same for header and body."""
-    category = decision.category or MARKETING
-    token = sign_unsubscribe(decision.person, category, decision.send_id, settings.secret)
-    return f"{settings.public_url}/u/{token}"
+    try:
+        if settings.unsubscribe_mailto:
+            ascii_address(settings.unsubscribe_mailto)
+    except AddressError:
+        raise SettingsError("TIDINGS_UNSUBSCRIBE_MAILTO must be an address, such as unsubscribe@example.com") from None
 
 
 def ascii_address(text: object) -> str:

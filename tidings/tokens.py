@@ -9,6 +9,7 @@ what they decode to. A signature for one purpose is worthless for any other.
 import base64
 import hashlib
 import hmac
+import re
 from typing import Literal, NamedTuple, TypeVar
 
 import msgspec
@@ -20,6 +21,7 @@ _UNSUBSCRIBE, _PREFERENCES, _CONFIRM, _HIT = (
     f"tidings.{purpose}.v1" for purpose in ("unsubscribe", "preferences", "confirm", "hit")
 )
 """One salt for each purpose. A new payload shape takes a new salt."""
+_SUBJECT = "unsubscribe:"
 
 _Payload = TypeVar("_Payload", bound=msgspec.Struct)
 
@@ -81,6 +83,21 @@ def sign_unsubscribe(person: str, category: str, send_id: str, secret: str) -> s
 def read_unsubscribe(token: str, secret: str) -> Unsubscribe | None:
     """What the token says, or None when we never signed it."""
     return _read(token, Unsubscribe, _UNSUBSCRIBE, secret)
+
+
+def unsubscribe_subject(token: str) -> str:
+    """The subject of a mail that unsubscribes: what the `mailto:` form of List-Unsubscribe asks a mail program for."""
+    return f"{_SUBJECT}{token}"
+
+
+def read_unsubscribe_subject(subject: str) -> str | None:
+    """The token in the (decoded) subject of a mail; None when it does not speak of unsubscribing.
+
+    A mail program may put `Re: ` before it, and what a person types may have another case and a space in it. Whether
+    the token is ours, `read_unsubscribe` says.
+    """
+    found = re.search(rf"(?i:{_SUBJECT})\s*([A-Za-z0-9._-]+)", subject)
+    return found[1] if found else None
 
 
 def sign_preferences(preferences: Preferences, secret: str) -> str:

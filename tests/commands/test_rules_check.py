@@ -64,7 +64,8 @@ def check(capsys, *arguments):
 def test_the_rules_that_ship_give_no_cause_for_remarks(monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     assert main(["rules", "check", "--strict"]) == 0
-    assert capsys.readouterr().out == "13 files: 0 errors, 0 warnings\n"
+    said = "note: no rule uses these templates: confirm-data-request, confirm-subscription\n"
+    assert capsys.readouterr().out == f"{said}13 files: 0 errors, 0 warnings\n"
 
 
 def test_a_good_rule_is_good(here, capsys):
@@ -199,6 +200,7 @@ def test_of_an_event_of_ones_own_the_example_is_believed(here, capsys):
     ("body", "said"),
     [
         ("{{ links.unsubscribe }}", "which transactional mail does not have"),
+        ("{{ links.confirm }}", "which only transactional mail has that answers Consent Given or Data Requested"),
         ("{% for line in activity %}{{ line.label }}{% endfor %}", "which is empty in mail to the person"),
         ("{{ person.traits.plan }}", "which not everybody has"),
         ("{{ person.first_name }}", "which no mail has; did you mean person.traits.first_name?"),
@@ -217,6 +219,7 @@ def test_what_a_transactional_mail_to_the_person_does_not_have(here, capsys, bod
     "body",
     [
         "{% if links.unsubscribe is defined %}{{ links.unsubscribe }}{% endif %}",
+        "{{ links.preferences }}",
         "{{ person.traits.email }} {{ person.id }} {{ rule.category }} {{ sender.name }} {{ event.timestamp }}",
         "{{ person.traits.plan|default('none') }}",
     ],
@@ -224,6 +227,17 @@ def test_what_a_transactional_mail_to_the_person_does_not_have(here, capsys, bod
 def test_what_it_does_have(here, capsys, body):
     a_template(here, "fine", body)
     a_rule(here, text=GOOD.format(id="a-rule") + "kind: transactional\n", template="fine")
+    assert check(capsys)[1][-1] == "1 file: 0 errors, 0 warnings"
+
+
+def test_who_may_lead_to_what(here, capsys):
+    a_template(here, "odd", "{{ links.preferences }}")
+    to_a_role = GOOD.format(id="a-rule") + "kind: transactional\n"
+    a_rule(here, text=to_a_role, template="odd, to: support")
+    assert "which mail to a role does not have; say: if links.preferences is defined" in check(capsys)[1][0]
+    a_template(here, "asks", "{{ links.confirm }}")
+    asks = GOOD.format(id="a-rule") + "kind: transactional\n"
+    a_rule(here, text=asks, template="asks", **{"Product Added": "Consent Given"})
     assert check(capsys)[1][-1] == "1 file: 0 errors, 0 warnings"
 
 

@@ -1,5 +1,6 @@
 """The mail as bytes: what mail servers, Gmail and the standard library's own parser make of it."""
 
+import random
 import re
 from email import message_from_bytes, policy
 from email.header import decode_header, make_header
@@ -7,6 +8,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import parseaddr
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from hypothesis import given, settings
@@ -16,10 +18,11 @@ from msgspec.structs import replace
 from tests.sends import NOW, SETTINGS, a_decision
 from tidings.decisions import Decision
 from tidings.errors import AddressError, TemplateError
-from tidings.message import ascii_address, build, check, unsubscribe_url
+from tidings.links import unsubscribe_mailto, unsubscribe_url
+from tidings.message import ascii_address, build, check
 from tidings.rendering import Rendered
 from tidings.settings import Settings, SettingsError
-from tidings.tokens import Unsubscribe, read_unsubscribe
+from tidings.tokens import Unsubscribe, read_unsubscribe, read_unsubscribe_subject
 
 ONE_LINE = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp"))).map(lambda text: " ".join(text.split()))
 """Text that `rendering` may hand out as a subject."""
@@ -146,6 +149,55 @@ def test_any_sender_name_survives_the_trip(name: str) -> None:
 def test_any_body_fits_the_wire(body: str) -> None:
     """Long lines, other alphabets and lonely line ends are quoted."""
     check_wire(data_of(a_decision(), body=body))
+
+
+WRITE_TO = replace(SETTINGS, unsubscribe_mailto="leave+lists@shop.example")
+
+
+def test_both_ways_out_are_one_line_of_exactly_these_bytes() -> None:
+    """The link alone is longer than the 78 columns of the standard library, and than the 150 that broke others."""
+    decision = a_decision(person="u:0d5c6d6e-7c55-4b1a-9f7e-2f0e6f2b9d11")
+    link = unsubscribe_url(decision, WRITE_TO).encode()
+    token = link.rpartition(b"/u/")[2]
+    assert len(link) > 150
+    header = data_of(decision, settings=WRITE_TO).partition(b"\r\n\r\n")[0].split(b"\r\n")
+    assert [line for line in header if line.lower().startswith(b"list-unsubscribe")] == [
+        b"List-Unsubscribe: <" + link + b">, <mailto:leave+lists@shop.example?subject=unsubscribe:" + token + b">",
+        b"List-Unsubscribe-Post: List-Unsubscribe=One-Click",
+    ]
+
+
+def test_the_mail_that_a_mail_program_writes_says_who_and_what() -> None:
+    """Its subject alone is enough."""
+    decision = a_decision()
+    mailto = urlsplit(unsubscribe_mailto(decision, WRITE_TO))
+    assert mailto.path == "leave+lists@shop.example"
+    [subject] = parse_qs(mailto.query)["subject"]
+    token = read_unsubscribe_subject(subject)
+    assert token is not None
+    assert read_unsubscribe(token, SETTINGS.secret) == Unsubscribe("u:ada", "reminders", decision.send_id)
+
+
+def test_an_odd_address_to_unsubscribe_at_is_escaped_and_none_is_refused_at_the_start() -> None:
+    """`%` and `?` mean something in a mailto link (RFC 6068)."""
+    odd = replace(SETTINGS, unsubscribe_mailto="50%off?&x@shop.example")
+    assert unsubscribe_mailto(a_decision(), odd).startswith("mailto:50%25off%3F%26x@shop.example?subject=unsubscribe:")
+    check(odd)
+    with pytest.raises(SettingsError, match="TIDINGS_UNSUBSCRIBE_MAILTO"):
+        check(replace(SETTINGS, unsubscribe_mailto="the list"))
+
+
+@settings(deadline=None)
+@given(length=st.integers(1, 600))
+def test_a_line_that_gets_too_long_loses_the_mail_form_and_never_one_click(length: int) -> None:
+    """A line has 998 bytes (RFC 5322), and only one of the two forms is asked for by mailbox providers."""
+    decision = a_decision(person="u:" + random.Random(length).randbytes(length // 2 + 1).hex()[:length])
+    [line] = re.findall(rb"\r\n(List-Unsubscribe: [^\r]*)\r\n", data_of(decision, settings=WRITE_TO))
+    link = unsubscribe_url(decision, WRITE_TO).encode()
+    assert line.startswith(b"List-Unsubscribe: <" + link + b">")
+    assert len(line) <= 998
+    both = f"List-Unsubscribe: <{link.decode()}>, <{unsubscribe_mailto(decision, WRITE_TO)}>"
+    assert (line == both.encode()) is (len(both) <= 998)
 
 
 @settings(deadline=None)

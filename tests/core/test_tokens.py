@@ -5,7 +5,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidings.settings import SettingsError
-from tidings.tokens import Unsubscribe, read_unsubscribe, sign_unsubscribe
+from tidings.tokens import (
+    Unsubscribe,
+    read_unsubscribe,
+    read_unsubscribe_subject,
+    sign_unsubscribe,
+    unsubscribe_subject,
+)
 
 SECRET = "a secret of the right length"
 TOKEN = sign_unsubscribe("u:ada", "cart", "0" * 32, SECRET)
@@ -56,3 +62,19 @@ def test_without_a_secret_nothing_is_signed() -> None:
     """An empty secret would let anybody forge links, so it is the operator's fault and says so."""
     with pytest.raises(SettingsError, match="TIDINGS_SECRET"):
         sign_unsubscribe("u:ada", "cart", "0" * 32, "")
+
+
+@settings(deadline=None)
+@given(person=st.text(), category=st.text())
+@pytest.mark.parametrize("written", ["{}", "Re: {}", "  {}  please", "RE: {}\r\n"])
+def test_the_subject_of_a_mail_that_unsubscribes_brings_its_token(person: str, category: str, written: str) -> None:
+    """Whatever a mail program puts around it."""
+    token = sign_unsubscribe(person, category, "0" * 32, SECRET)
+    assert read_unsubscribe_subject(written.format(unsubscribe_subject(token))) == token
+
+
+def test_a_subject_typed_by_hand_is_read_and_any_other_is_not() -> None:
+    """`unsubscribe` alone says nothing about whom."""
+    assert read_unsubscribe_subject(f"Unsubscribe: {TOKEN}") == TOKEN
+    for subject in ("", "unsubscribe", "unsubscribe:", "Please unsubscribe me", TOKEN):
+        assert read_unsubscribe_subject(subject) is None

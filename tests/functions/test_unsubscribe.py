@@ -20,7 +20,7 @@ from tidings.adapters.pubsub import Publisher
 from tidings.adapters.sqlite_store import SqliteStore
 from tidings.consent import from_event, permission
 from tidings.events import SCHEMA
-from tidings.message import unsubscribe_url
+from tidings.links import unsubscribe_url
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 

@@ -5,9 +5,11 @@ import re
 from importlib.resources import files
 from typing import Any
 
+import msgspec
 import pytest
 
-from tests.sends import SETTINGS, a_decision
+from tests.sends import NOW, SETTINGS, a_decision
+from tidings.decisions import Decision, Trigger
 from tidings.facts import mail_facts
 from tidings.message import build
 from tidings.rendering import GMAIL_CLIPS_AT, render, template_names
@@ -27,6 +29,16 @@ def example(message: str) -> dict[str, Any]:
 
 TO_A_ROLE = [message for message in MESSAGES if example(message)["activity"]]
 TO_A_PERSON = [message for message in MESSAGES if message not in TO_A_ROLE]
+ASKING = [message for message in MESSAGES if "confirm" in example(message)["links"]]
+
+
+def decision_of(message: str) -> Decision:
+    """A decision that leads to this message."""
+    facts = example(message)
+    properties = msgspec.Raw(msgspec.json.encode(facts["event"]["properties"]))
+    event = Trigger(name=facts["event"]["name"], timestamp=NOW, properties=properties)
+    to = "support" if facts["activity"] else "person"
+    return a_decision(template=message, kind=facts["rule"]["kind"], event=event, to=to)
 
 
 @pytest.mark.parametrize("message", MESSAGES)
@@ -43,7 +55,7 @@ def test_the_example_renders_into_a_mail_that_fits(message: str) -> None:
 def test_the_example_has_the_shape_of_real_facts(message: str) -> None:
     """What an author tries the message on is what the mailer will give it."""
     facts = example(message)
-    real = mail_facts(a_decision(kind=facts["rule"]["kind"]), Profile(person="u:ada"), SETTINGS)
+    real = mail_facts(decision_of(message), Profile(person="u:ada"), SETTINGS)
     assert facts.keys() == real.keys()
     for name in ("event", "rule", "sender", "links"):
         assert facts[name].keys() == real[name].keys()
@@ -99,10 +111,10 @@ def test_the_least_that_an_event_can_bring_is_enough(message: str) -> None:
     mail = render(message, facts)
     assert bool(re.search(r"^Hello,$", mail.text, re.M)) is (message in TO_A_PERSON)
     assert "None" not in mail.html
-    assert 'class="button"' not in mail.html
+    assert ('class="button"' in mail.html) is (message in ASKING)
 
 
-@pytest.mark.parametrize("message", TO_A_PERSON)
+@pytest.mark.parametrize("message", [message for message in TO_A_PERSON if message not in ASKING])
 @pytest.mark.parametrize("link", LINKS)
 def test_a_link_to_what_it_is_about_becomes_a_button(message: str, link: str) -> None:
     """Whichever link an event brings, the one button of the mail leads to it or is not there."""
@@ -128,6 +140,29 @@ def test_what_an_event_brings_stays_text(message: str) -> None:
     facts["activity"] = [{"at": "2026-03-02T12:00:00+00:00", "kind": "event", "label": "<b>Login Failed</b>"}]
     html = render(message, facts).html
     assert not re.search(r"<img|<b>|<i>|<u>|<s>|javascript:", html)
+
+
+@pytest.mark.parametrize("what", ["export", "erase"])
+@pytest.mark.parametrize("message", ASKING)
+def test_mail_that_asks_shows_the_link_and_no_name_and_sells_nothing(message: str, what: str) -> None:
+    """Whoever typed the address may be a stranger to it, and may have typed an advertisement for a name."""
+    facts = example(message)
+    facts["person"]["traits"]["first_name"] = "Buy this"
+    facts["event"]["properties"]["what"] = what
+    mail = render(message, facts)
+    for body in (mail.html, mail.text):
+        assert facts["links"]["confirm"] in body
+        assert "Buy this" not in body
+    assert facts["rule"]["kind"] == "transactional"
+    assert [link for link in re.findall(r'href="([^"]*)"', mail.html) if link not in facts["links"].values()] == []
+    assert ("rase" in mail.text) is (message == "confirm-data-request" and what == "erase")
+
+
+@pytest.mark.parametrize("message", TO_A_PERSON)
+def test_every_mail_to_a_person_leads_to_their_choices(message: str) -> None:
+    """Receipts too: what we keep about somebody is not a matter of marketing."""
+    facts = example(message)
+    assert f'<a href="{facts["links"]["preferences"]}"' in render(message, facts).html
 
 
 @pytest.mark.parametrize("message", TO_A_ROLE)
@@ -188,10 +223,7 @@ def test_a_cart_without_a_list_shows_the_one_product_that_it_knows() -> None:
 @pytest.mark.parametrize("message", MESSAGES)
 def test_every_message_can_be_sent_for_a_real_decision(message: str) -> None:
     """From decision to bytes with nothing but what the mailer has."""
-    facts = example(message)
-    decision = a_decision(
-        template=message, kind=facts["rule"]["kind"], properties=facts["event"]["properties"], events=()
-    )
+    decision = decision_of(message)
     rendered = render(message, mail_facts(decision, Profile(person="u:ada"), SETTINGS))
     mail = build(decision, rendered, "ada@example.com", SETTINGS, decision.decided_at)
     assert len(mail.data) < GMAIL_CLIPS_AT

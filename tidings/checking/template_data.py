@@ -17,6 +17,7 @@ from tidings.checking.places import Placed, counted_by, starts_of
 from tidings.conditions import Condition
 from tidings.documents import nearest
 from tidings.event_names import OF_PAGES, nearly, promised
+from tidings.links import CONFIRMED_EVENTS
 from tidings.rules import Rule
 from tidings.segments import Segment
 from tidings.selectors import Selector
@@ -28,7 +29,7 @@ _FACTS: Mapping[str, set[str] | None] = {
     "events": None,
     "rule": {"id", "category", "kind"},
     "sender": {"name", "postal_address"},
-    "links": {"unsubscribe"},
+    "links": {"unsubscribe", "preferences", "confirm"},
     "activity": None,
 }
 """What `tidings.facts` gives, two levels deep; None where there is a list."""
@@ -153,12 +154,22 @@ def _never_there(path: str) -> str:
     return f"which no mail has; {hint}"
 
 
+def _asks(rule: Rule, send: Send, events: Iterable[Shown]) -> bool:
+    """Whether every mail of this rule is about something that is confirmed by a link, see `tidings.links`."""
+    names = {one.selector.event if one.selector else None for one in events}
+    return rule.kind == "transactional" and send.to == "person" and names <= set(CONFIRMED_EVENTS)
+
+
 def _lacks(
     rule: Rule, send: Send, path: str, message: Message, events: Iterable[Shown], observed: Observed | None
 ) -> str:
     """Why a name may be missing in a mail of this rule; empty when it is always there."""
     if path == "links.unsubscribe" and rule.kind == "transactional":
         return "which transactional mail does not have; say: if links.unsubscribe is defined"
+    if path == "links.preferences" and send.to != "person":
+        return "which mail to a role does not have; say: if links.preferences is defined"
+    if path == "links.confirm" and not _asks(rule, send, events):
+        return f"which only transactional mail has that answers {' or '.join(CONFIRMED_EVENTS)}"
     if path.startswith("person.traits."):
         trait = path.removeprefix("person.")
         if trait == "traits.email" and send.to == "person":  # without it no mail is made
