@@ -22,6 +22,7 @@ from functions.push import Push
 from functions.recipients import SuppressedError, UnknownRoleError
 from tidings import dead_letter
 from tidings.adapters.pubsub import Message, Publisher
+from tidings.adapters.renderer import Renderer
 from tidings.decisions import Decision, Reason
 from tidings.errors import (
     AddressError,
@@ -35,7 +36,6 @@ from tidings.errors import (
 from tidings.facts import mail_facts
 from tidings.mail import Sender
 from tidings.message import build, check
-from tidings.rendering import render
 from tidings.settings import Settings
 from tidings.store import Claim, FinalStatus, Store
 
@@ -91,6 +91,7 @@ class Mailer:
         self._store = store
         self._publisher = publisher
         self._sender = sender
+        self._renderer = Renderer(settings.templates)
         self._clock = clock
         self._lease = timedelta(seconds=settings.lease_seconds)
         self._last_try = settings.delivery_attempts - RESERVE
@@ -214,7 +215,7 @@ class Mailer:
         """Find out who may get it; then the template, then the mail server."""
         to = recipients.find(decision, self._store, self._settings, now)
         facts = mail_facts(decision, to.profile, self._settings, to.activity)
-        rendered = render(decision.template, facts, self._settings.templates)
+        rendered = self._renderer.render(decision.template, facts)
         mail = build(decision, rendered, to.address, self._settings, now)
         try:
             self._sender.send(mail, leave)

@@ -5,7 +5,7 @@
 locals {
   root = "${path.module}/.."
 
-  function_packages = "{functions,templates,tidings}/**/*.{css,html,json,py,txt}"
+  function_packages = "{functions,templates,tidings}/**/*.{css,html,json,mjml,py,txt}"
   left_out          = "^(functions/(local|main)\\.py|functions/requirements\\.txt|tidings/local/.*)$" # moved, or for a local run only
 
   function_files = merge(

@@ -1,0 +1,96 @@
+"""The files of a folder of templates: which messages there are, in which languages, and what stands in them."""
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+import jinja2
+import jinja2.nodes
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from tidings.errors import TemplateError
+from tidings.rendering import filters, languages
+from tidings.rendering.faults import Undefined, explain
+
+SUBJECT, TEXT, BODIES = "subject.txt", "body.txt", ("body.html", "body.mjml")
+PARTS = (SUBJECT, *BODIES, TEXT)
+"""What a message, or a variant of it, is made of: a subject, one of the bodies, and a text if its author wrote one."""
+
+
+def template_names(folder: str = "") -> list[str]:
+    """Every message that can be rendered, in order."""
+    every = _with_subject(folder)
+    return [name for name in every if not _is_variant(name, every)]
+
+
+def variants(name: str, folder: str = "") -> list[str]:
+    """The languages that a message is there in besides its own: the names of its folders that hold any part of it."""
+    files = environment(folder).list_templates(filter_func=lambda file: file.startswith(f"{name}/"))
+    found = (file.removeprefix(f"{name}/").split("/") for file in files)
+    return sorted({path[0] for path in found if len(path) == 2 and path[1] in PARTS and languages.canonical(path[0])})
+
+
+def source(name: str, folder: str = "") -> str | None:
+    """The text of a file of templates, such as `welcome/example.json`; None when there is no such file.
+
+    Raises:
+        TemplateError: it is no UTF-8.
+    """
+    there = environment(folder)
+    assert there.loader is not None
+    try:
+        return there.loader.get_source(there, name)[0]
+    except jinja2.TemplateNotFound:
+        return None
+    except UnicodeDecodeError:
+        raise TemplateError(f"{name}: is no UTF-8") from None
+
+
+def syntax(name: str, folder: str = "") -> jinja2.nodes.Template | None:
+    """The syntax tree of a file of templates; None when there is no such file. Nothing of it is run.
+
+    Raises:
+        TemplateError: it cannot be parsed; with file and line.
+    """
+    text = source(name, folder)
+    try:
+        return None if text is None else environment(folder).parse(text, name)
+    except (jinja2.TemplateSyntaxError, RecursionError) as error:
+        raise TemplateError(explain(error, name)) from None
+
+
+def first(there: jinja2.Environment, names: Iterable[str]) -> jinja2.Template | None:
+    """The first of some files that exists."""
+    for name in names:
+        try:
+            return there.get_template(name)
+        except jinja2.TemplateNotFound as error:
+            if error.name != name:
+                raise
+    return None
+
+
+@lru_cache(maxsize=8)
+def environment(folder: str) -> jinja2.Environment:
+    """How the templates of a folder are read and run; empty means those that ship with the package."""
+    loader = jinja2.FileSystemLoader(folder) if folder else jinja2.PackageLoader("templates", "")
+    there = ImmutableSandboxedEnvironment(
+        loader=loader,
+        undefined=Undefined,
+        autoescape=jinja2.select_autoescape(["html", "mjml"], default=False),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    there.globals.clear()  # range and lipsum can fill the memory; facts are all that a message needs
+    there.filters["money"] = filters.money
+    there.tests["web_url"] = filters.is_web_url
+    return there
+
+
+def _with_subject(folder: str) -> list[str]:
+    suffix = f"/{SUBJECT}"
+    return sorted(name.removesuffix(suffix) for name in environment(folder).list_templates() if name.endswith(suffix))
+
+
+def _is_variant(name: str, every: Iterable[str]) -> bool:
+    message, _, tag = name.rpartition("/")
+    return bool(languages.canonical(tag)) and message in every

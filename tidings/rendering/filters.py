@@ -1,0 +1,52 @@
+"""What a template can do beside Jinja's own: prices as the mail's language writes them, and looking at links."""
+
+import math
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+import jinja2
+from babel.core import Locale, UnknownLocaleError
+from babel.numbers import format_currency, format_decimal, get_currency_precision
+from jinja2.runtime import Context
+
+BASE_LANGUAGE = "en"
+"""What a folder of templates is written in that does not say so in `_language.txt`."""
+
+_LARGEST = 1e15
+"""From here on a double does not hold cents any more, and it is no price."""
+
+
+@jinja2.pass_context
+def money(context: Context, amount: object, currency: str = "") -> str:
+    """`89.5|money("EUR")` is "€89.50", in German mail "89,50 €". Text that is no number is shown as it came."""
+    try:
+        number = float(amount)  # type: ignore[arg-type]  # whatever the event brought; TypeError is handled below
+    except (TypeError, ValueError):
+        return str(amount)
+    if not math.isfinite(number) or abs(number) >= _LARGEST:
+        return str(amount)
+    locale = _locale(str(context.get("language", BASE_LANGUAGE)))
+    code = str(currency).upper()
+    if code in locale.currency_symbols and locale.currency_symbols[code] != code:
+        return format_currency(number, code, locale=locale)
+    cents = get_currency_precision(code)
+    pattern = "#,##0." + "0" * cents if cents else "#,##0"
+    return f"{format_decimal(number, pattern, locale=locale)} {code}".strip()
+
+
+def is_web_url(value: object) -> bool:
+    """Whether a link from an event may be shown: browsers send events, so `javascript:` can stand in one."""
+    if not isinstance(value, str):
+        return False
+    try:
+        return urlsplit(value).scheme in {"http", "https"} and bool(urlsplit(value).hostname)
+    except ValueError:
+        return False
+
+
+@lru_cache(maxsize=64)
+def _locale(tag: str) -> Locale:
+    try:
+        return Locale.parse(tag, sep="-")
+    except (UnknownLocaleError, ValueError):
+        return Locale.parse(BASE_LANGUAGE)
