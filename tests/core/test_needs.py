@@ -216,3 +216,13 @@ def test_templates_that_go_round_in_a_circle_are_read_to_an_end(folder):
 def test_the_place_that_is_told_is_the_first_line_that_shows_it(folder):
     place = needs(folder, "\n\n{{ event.properties.a }}\n{{ event.properties.a }}").needed["event.properties.a"]
     assert (place.file.split("/")[1], place.line) == ("body.html", 3)
+
+
+def test_what_only_a_variant_shows_is_needed_too(folder):
+    """Whoever reads that language would get no mail otherwise."""
+    message = write(folder, "<p>Hello</p>")
+    (folder / message / "de").mkdir()
+    (folder / message / "de" / "subject.txt").write_text("Hallo")
+    (folder / message / "de" / "body.mjml").write_text("<mjml>\n{{ event.properties.a }}</mjml>")
+    needs = of_message(message, lambda name: syntax(name, str(folder)), ["de"])
+    assert needs.needed["event.properties.a"] == (f"{message}/de/body.mjml", 2)

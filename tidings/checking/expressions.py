@@ -69,7 +69,7 @@ class Module:
 Value = Path | _Events | _Groups | _Group | Macro | Module | None
 """What is known of a value. A path may have nothing at its end; None stands for any other value."""
 
-FACTS = ("person", "event", "events", "rule", "sender", "links", "activity")
+FACTS = ("person", "event", "events", "rule", "sender", "links", "activity", "language")
 _EVENT: Path = ("event",)
 _PROVING_TESTS = {"defined", "number", "integer", "float", "string", "mapping", "boolean", "true", "false", "web_url"}
 """Tests that hold only of what is there."""

@@ -24,16 +24,18 @@ from tidings.checking.expressions import (
     one_of,
     proven,
 )
+from tidings.rendering.files import PARTS
 
 
-def of_message(message: str, load: Load) -> Needs:
-    """What the files of a message need. What `load` raises goes through."""
+def of_message(message: str, load: Load, variants: Iterable[str] = ()) -> Needs:
+    """What the files of a message and of its variants need. What `load` raises goes through."""
     needs = Needs()
-    for part in ("subject.txt", "body.html", "body.txt"):
-        name = f"{message}/{part}"
-        tree = load(name)
-        if tree is not None:
-            _Reader(needs, load).template(name, tree, Scope())
+    for folder in (message, *(f"{message}/{variant}" for variant in variants)):
+        for part in PARTS:
+            name = f"{folder}/{part}"
+            tree = load(name)
+            if tree is not None:
+                _Reader(needs, load).template(name, tree, Scope())
     return needs
 
 

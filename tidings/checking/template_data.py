@@ -31,8 +31,9 @@ _FACTS: Mapping[str, set[str] | None] = {
     "sender": {"name", "postal_address"},
     "links": {"unsubscribe", "preferences", "confirm"},
     "activity": None,
+    "language": None,
 }
-"""What `tidings.facts` gives, two levels deep; None where there is a list."""
+"""What `tidings.facts` gives, and `tidings.rendering`, two levels deep; None where there is nothing to look into."""
 
 
 class Message(NamedTuple):
