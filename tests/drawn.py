@@ -6,6 +6,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from tests.people import a_rule, an_event
+from tidings import consent
 from tidings.events import Event, instant, millis
 
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)
@@ -81,7 +82,8 @@ def rules(draw, rule_id="a-rule"):
     return a_rule(
         id=rule_id,
         trigger=draw(_triggers()),
-        kind=draw(st.sampled_from(["marketing", "transactional"])),
+        kind=draw(st.sampled_from(["marketing", "marketing", "transactional"])),
+        category=draw(st.sampled_from(["marketing", "news"])),
         status=draw(st.sampled_from(["live", "live", "live", "shadow", "paused"])),
         frequency_cap=draw(st.sampled_from(["default", "off", {"max": 2, "per": "1h", "across": "category"}])),
         holdout=draw(st.sampled_from([0, 0, 50])),
@@ -110,7 +112,8 @@ def histories(draw, most=25, longest_delay=60, anonymous=True):
         delay = draw(st.sampled_from([0, 0, 0, 1, min(20, longest_delay), longest_delay])) * MINUTE
         received = happened + delay + 2 * number  # no two at the same instant: their order is nobody's to say
         named = {"message_id": f"m{number}", **draw(st.sampled_from(who))}
-        match draw(st.integers(0, 9)):
+        name = draw(_some)
+        match draw(st.integers(0, 10)):
             case 0:
                 named |= {"type": "identify", "traits": {"plan": draw(st.sampled_from(["pro", "free"]))}}
             case 1 if anonymous:
@@ -118,9 +121,12 @@ def histories(draw, most=25, longest_delay=60, anonymous=True):
                 named |= {"type": "identify", **ids}
             case 2:
                 named |= {"type": "page", "context": {"timezone": draw(st.sampled_from(["Europe/Oslo", "nowhere"]))}}
+            case 3:
+                name = draw(st.sampled_from(sorted(consent.NAMES)))
+                named |= {"properties": {"category": draw(st.sampled_from(["marketing", "news", None]))}}
             case _:
                 named |= {"properties": {"thing": draw(st.sampled_from(["a", "a", "b", None]))}}
-        name = "" if named.get("type") == "identify" else draw(_some)
+        name = "" if named.get("type") == "identify" else name
         events.append(an_event(name, instant(happened), instant(received), **named))
     repeated = draw(st.lists(st.sampled_from(events), max_size=3)) if events else []
     return sorted([*events, *repeated], key=lambda one: (one.received_at, one.message_id))

@@ -7,8 +7,10 @@ ePrivacy article 13 (no marketing mail without prior consent). Records are appen
 import hashlib
 import hmac
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
+from typing import Any, TypeVar
 
 import msgspec
 from email_validator import EmailNotValidError, validate_email
@@ -16,11 +18,15 @@ from email_validator import EmailNotValidError, validate_email
 from tidings.decisions import MailKind, Reason
 from tidings.errors import InvalidEventError
 from tidings.events import Event
+from tidings.feedback import Origin
 from tidings.settings import SettingsError
 from tidings.store import ConsentAction, ConsentRecord
 
 MARKETING = "marketing"
 """The category that stands for all marketing mail."""
+
+MAIL = "email"
+"""The channel that all of this is about. What is said of another one is recorded, and means nothing to mail."""
 
 SALE_AND_SHARING = "sale_and_sharing"
 """Not a category of mail: the sale and sharing of personal data that `Sec-GPC: 1` objects to (CCPA, 11 CCR 7025)."""
@@ -34,6 +40,8 @@ _SPEAKS_OF_CONSENT: dict[str, ConsentAction] = {
     "Consent Withdrawn": "withdrawn",
     "Unsubscribed": "withdrawn",
 }
+NAMES = _SPEAKS_OF_CONSENT.keys()
+"""The events that carry consent."""
 
 
 def address_digest(address: str, secret: str) -> str:
@@ -75,35 +83,68 @@ def _normalised(address: str) -> str:
     return unicodedata.normalize("NFC", address.casefold())
 
 
-def permission(kind: MailKind, category: str, records: Sequence[ConsentRecord]) -> Reason | None:
+def permission(
+    kind: MailKind, category: str, records: Sequence[ConsentRecord], *, double_opt_in: bool = False
+) -> Reason | None:
     """Why this person must not get this mail, or None when they may.
 
     Transactional mail needs no consent. For marketing mail the latest word on `category` counts, and where there is
-    none, the latest word on `marketing`. A general yes does not undo the no to one category; a general no stops every
-    category, until somebody says yes to one of them after it. At equal times no wins.
+    none, the latest word on `marketing`; see `objection` for how the two go together. At equal times no wins.
+
+    Args:
+        kind: of the mail.
+        category: of the mail.
+        records: of the person, in any order.
+        double_opt_in: whether the category asks for a yes that was confirmed from the mailbox itself
+            (`tidings.categories`). A no, to the category or to `marketing`, overturns what was confirmed before it:
+            anybody could have typed the address into the form once more.
     """
     if kind == "transactional":
         return None
-    said = latest(records)
-    general, special = said.get(MARKETING), said.get(category)
-    word = special or general
-    if word is None:
+    said = {name: _rank(word) for name, word in latest(records).items()}
+    if MARKETING not in said and category not in said:
         return "no_consent"
-    if general and not general.given and general.at >= word.at:
+    if objection(said, category):
         return "opted_out"
-    return None if word.given else "opted_out"
+    return "no_consent" if double_opt_in and not _is_confirmed(category, records) else None
+
+
+_Time = TypeVar("_Time", int, datetime)
+
+
+def objection(words: Mapping[str, tuple[_Time, bool]], category: str) -> tuple[str, _Time] | None:
+    """The no that stands against mail of a category: to what, and since when. None while none does.
+
+    A general yes does not undo the no to one category; a general no stops every category, until somebody says yes to
+    one of them after it.
+
+    Args:
+        words: category -> the latest word on it: when, and whether it is a no.
+        category: of the mail.
+    """
+    general, special = words.get(MARKETING), words.get(category)
+    if general and general[1] and not (special and special[0] > general[0]):
+        return MARKETING, general[0]
+    return (category, special[0]) if special and special[1] else None
 
 
 def latest(records: Sequence[ConsentRecord]) -> dict[str, ConsentRecord]:
-    """The latest word on each category; at equal times no wins."""
+    """The latest word on each category of mail; at equal times no wins. Other channels than mail do not count."""
     words: dict[str, ConsentRecord] = {}
     for record in records:
-        if _rank(record) >= _rank(words.get(record.category, record)):
+        if record.channel == MAIL and _rank(record) >= _rank(words.get(record.category, record)):
             words[record.category] = record
     return words
 
 
-def _rank(record: ConsentRecord) -> tuple[object, bool]:
+def _is_confirmed(category: str, records: Sequence[ConsentRecord]) -> bool:
+    heard = [one for one in records if one.category in (MARKETING, category) and one.channel == MAIL]
+    last_no = max((_rank(one) for one in heard if not one.given), default=None)
+    confirmed = (one for one in heard if one.category == category and one.action == "confirmed")
+    return any(last_no is None or _rank(one) > last_no for one in confirmed)
+
+
+def _rank(record: ConsentRecord) -> tuple[datetime, bool]:
     return record.at, not record.given
 
 
@@ -112,17 +153,27 @@ class _Properties(msgspec.Struct):
     words: str | None = None
     words_version: str | None = None
     language: str | None = None
+    channel: str | None = None
     source: str | None = None
 
 
+class _Context(msgspec.Struct, rename="camel"):
+    """What a browser or an SDK says by itself. Nobody's word on consent is lost because that is odd."""
+
+    ip: Any = None
+    user_agent: Any = None
+    locale: Any = None
+
+
 _decoder = msgspec.json.Decoder(_Properties)
+_context_decoder = msgspec.json.Decoder(_Context)
 
 
 def from_event(event: Event) -> list[ConsentRecord]:
-    """The consent that an event carries: `Consent Given`, `Consent Confirmed`, `Consent Withdrawn` and `Unsubscribed`.
+    """The consent that an event carries: those of `NAMES`, as a `track`; others carry none.
 
-    Other events carry none. Properties, all optional: `category` (`marketing`), `words` (shown to the person),
-    `words_version`, `language`, `source` (`event`).
+    Properties, all optional: `category` (`marketing`), `words` (shown to the person), `words_version`, `language`
+    (`context.locale`), `channel` (`email`), `source` (`event`).
     Source of `Unsubscribed`: https://segment.com/docs/connections/spec/email/
 
     Raises:
@@ -138,10 +189,13 @@ def from_event(event: Event) -> list[ConsentRecord]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidEventError("bad_consent", f"properties: {type(error).__name__}") from None
     category = properties.category or MARKETING
+    channel = properties.channel or MAIL
+    context = _context_of(event)
+    # The id says what was said, so that a sender who reuses a messageId cannot silence a withdrawal.
+    said = [event.message_id, category, action, *([channel] if channel != MAIL else [])]
     return [
         ConsentRecord(
-            # The id says what was said, so that a sender who reuses a messageId cannot silence a withdrawal.
-            record_id=f"{event.message_id}:{category}:{action}",
+            record_id=":".join(said),
             person=event.person,
             category=category,
             action=action,
@@ -149,6 +203,24 @@ def from_event(event: Event) -> list[ConsentRecord]:
             source=properties.source or "event",
             words=properties.words or "",
             words_version=properties.words_version or "",
-            language=properties.language or "",
+            language=properties.language or _text(context.locale),
+            channel=channel,
+            origin=_origin(context),
         )
     ]
+
+
+def _context_of(event: Event) -> _Context:
+    try:
+        return _context_decoder.decode(event.context)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _Context()
+
+
+def _origin(context: _Context) -> Origin | None:
+    ip, user_agent = _text(context.ip), _text(context.user_agent)
+    return Origin(ip=ip, user_agent=user_agent) if ip or user_agent else None
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -15,7 +15,7 @@ SCHEMA = "tidings.decision.v1"
 Reason = Literal[
     "missing_address",  # nobody to write to: no profile, no email trait, or one that is no address
     "no_consent",  # marketing, and the person never agreed
-    "opted_out",  # the person agreed once and has withdrawn
+    "opted_out",  # the person has said no
     "suppressed_address",  # the address bounced for good or complained
     "frequency_capped",
     "quiet_hours_missed",
@@ -33,7 +33,7 @@ Outcome = Literal["send", "shadow", "suppressed"]
 MailKind = Literal["marketing", "transactional"]
 
 
-GateName = Literal["exit", "audience", "status", "holdout", "quiet_hours", "frequency_cap"]
+GateName = Literal["exit", "audience", "status", "consent", "holdout", "quiet_hours", "frequency_cap"]
 """What a send must pass, in the order in which it is asked."""
 
 

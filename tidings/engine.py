@@ -16,9 +16,10 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from tidings import merging
+from tidings import consent, merging
 from tidings.conditions import UNREADABLE
 from tidings.decisions import Decision
+from tidings.errors import InvalidEventError
 from tidings.events import Event
 from tidings.kinds.base import KEYLESS, NEVER, START, STOP, Firing, Mark, Tracker
 from tidings.membership import Change
@@ -74,6 +75,8 @@ class Engine:
         faults: list[Fault] = []
         duplicates = 0
         for event in events:
+            if event.event in consent.NAMES:  # repeats as well: a messageId used twice must not hide a withdrawal
+                faults += _hear_consent(state, event)
             if not state.is_new(event.message_id, now):
                 duplicates += 1
                 continue
@@ -241,6 +244,16 @@ def _outcome(turn: Turn, faults: Sequence[Fault] = (), duplicates: int = 0) -> O
     if turn.decisions or faults or duplicates or turn.crowded_out or turn.outside:
         return Outcome(turn.decisions, faults, duplicates, turn.crowded_out, turn.outside)
     return NOTHING
+
+
+def _hear_consent(state: PersonState, event: Event) -> Iterator[Fault]:
+    """The front door refuses what cannot be read; who feeds the engine past it hears of that as well."""
+    try:
+        for record in consent.from_event(event):
+            if record.channel == consent.MAIL:
+                state.learn_consent(record.category, (event.at, not record.given))
+    except InvalidEventError as error:
+        yield Fault("*", event, str(error))
 
 
 def _is_remembered(compiled: CompiledRule, tracker: Tracker) -> bool:

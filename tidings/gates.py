@@ -1,4 +1,4 @@
-"""What stands between a trigger that fired and a mail that goes out: audience, holdout, quiet hours, frequency cap.
+"""What stands between a trigger that fired and a mail that goes out: audience, consent, holdout, quiet hours, cap.
 
 Asked again at every step of a run, and when a held send is released. Each answer is noted, so that a decision can say
 what it rests on without being asked again.
@@ -8,10 +8,14 @@ from typing import NamedTuple
 
 from tidings import durations
 from tidings.conditions import TypeMismatchError
+from tidings.consent import objection
 from tidings.decisions import Gate, GateName, Outcome, Reason
+from tidings.events import instant
 from tidings.rulebook import CompiledRule
 from tidings.runs import Run
 from tidings.state import PersonState
+
+NO_OBJECTION = "no objection is known; asked again when it is sent"
 
 
 class Verdict(NamedTuple):
@@ -41,13 +45,18 @@ def judge(compiled: CompiledRule, state: PersonState, run: Run) -> Verdict:
 
     if compiled.audience is not None:
         if not _is_in_audience(compiled, state):
-            if run.step == 0 and not run.held:  # the rule is not about this person: nothing was decided
-                return stopped("audience", None, None, "", ends=True)
-            return stopped("audience", "suppressed", "exited", "no longer in it", ends=True)
+            began = run.step > 0 or run.held  # otherwise the rule is not about this person: nothing was decided
+            ending: tuple[Outcome, Reason, str] | tuple[None, None, str] = ("suppressed", "exited", "no longer in it")
+            return stopped("audience", *(ending if began else (None, None, "")), ends=True)
         passed.append(Gate(name="audience"))
     if rule.status == "paused":
         return stopped("status", "suppressed", "rule_paused", rule.status, ends=True)
     passed.append(Gate(name="status", detail=rule.status))
+    if rule.kind == "marketing":  # and so to the person: mail to a role is no marketing
+        # Before the holdout, so that those are compared who could have got it; before the cap, which counts mail.
+        if refusal := _refusal(rule.category, state):
+            return stopped("consent", "suppressed", "opted_out", refusal, ends=False)  # a later step asks again
+        passed.append(Gate(name="consent", detail=NO_OBJECTION))
     if rule.holdout:
         share = f"{rule.holdout:g} % of all people"
         if compiled.holds_out(state.person):
@@ -69,6 +78,16 @@ def judge(compiled: CompiledRule, state: PersonState, run: Run) -> Verdict:
             return stopped("frequency_cap", "suppressed", "frequency_capped", count, ends=False)
         passed.append(Gate(name="frequency_cap", detail=count))
     return Verdict(compiled.outcome, gates=tuple(passed))
+
+
+def _refusal(category: str, state: PersonState) -> str:
+    """Which no stands against it, and since when; empty while none is known.
+
+    What is not remembered here is no objection: an import, or a word of long ago, is known to the mailer alone, which
+    asks again.
+    """
+    found = objection(state.consent, category)
+    return f"{found[0]}, since {instant(found[1]).isoformat()}" if found else ""
 
 
 def _is_in_audience(compiled: CompiledRule, state: PersonState) -> bool:

@@ -65,6 +65,8 @@ def unite(book: RuleBook, state: PersonState, handed: PersonState, now: int) -> 
             state.traits[name] = told
     if handed.time_zone and (state.time_zone is None or handed.time_zone[0] > state.time_zone[0]):
         state.time_zone = handed.time_zone
+    for category, word in handed.consent.items():
+        state.learn_consent(category, word)
     if handed.reachable:  # and otherwise nothing was mailed, whatever was decided
         state.sent = sorted([*state.sent, *handed.sent])
     return united._replace(crowded_out=crowded_out)

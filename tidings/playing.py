@@ -24,7 +24,7 @@ from tidings.story_documents import Ending
 OF_THE_MAILER: frozenset[Reason] = frozenset(
     {"missing_address", "no_consent", "opted_out", "suppressed_address", "render_failed"}
 )
-"""The reasons that the engine never gives."""
+"""The reasons that the mailer gives; `opted_out` is the engine's as well, when it has heard the no."""
 
 
 class Difference(NamedTuple):
@@ -99,8 +99,8 @@ def without_mailer(expected: Iterable[Ending]) -> list[Ending]:
 
 def compare(expected: Iterable[Ending], played: Played) -> list[Difference]:
     """Where what the engine has decided differs, person by person."""
-    wanted, found = Counter(without_mailer(expected)), Counter(endings_of(played.decisions))
-    differences = differ(wanted, found)
+    wanted, found = Counter(expected), Counter(endings_of(played.decisions))
+    differences = differ(Counter(without_mailer((wanted - found).elements())), found - wanted)
     return [one._replace(hints=[*_hints(one, played)]) for one in differences]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from tidings.consent import MARKETING
 from tidings.counting import Standing
 from tidings.errors import TidingsError
 from tidings.events import Event, ObjectName
@@ -20,6 +21,9 @@ VERSION = 1
 _DAY = 86_400_000
 MEMORY = 400 * _DAY
 """How long the ledger remembers, and the longest that a browser may keep an anonymous id (RFC 6265bis, 5.5)."""
+
+MOST_CATEGORIES = 32
+"""So many categories a person may have spoken of; rule sets have a dozen."""
 
 
 class PersonState(msgspec.Struct, array_like=True, gc=False):
@@ -41,6 +45,8 @@ class PersonState(msgspec.Struct, array_like=True, gc=False):
         reachable: of an anonymous id, whether it named an address, so that what was decided for it may have gone out.
         standing: what is counted to tell which segments the person is in; None while there are no segments.
         heard: rule id -> recent events that a run may have to know of, though it has not begun yet.
+        consent: category -> the latest word on it, as (time, whether it is a no): the greater of two is the later one,
+            and at the same time a no.
     """
 
     person: str
@@ -59,6 +65,7 @@ class PersonState(msgspec.Struct, array_like=True, gc=False):
     reachable: bool = False
     standing: Standing | None = None
     heard: dict[str, list[Heard]] = {}
+    consent: dict[str, tuple[int, bool]] = {}
 
     @property
     def is_anonymous(self) -> bool:
@@ -93,6 +100,16 @@ class PersonState(msgspec.Struct, array_like=True, gc=False):
         if isinstance(zone, str) and (self.time_zone is None or event.at >= self.time_zone[0]):
             self.time_zone = (event.at, zone)
 
+    def learn_consent(self, category: str, word: tuple[int, bool]) -> None:
+        """Take a word on consent; see `consent`. The order in which words are heard changes nothing.
+
+        Of more than `MOST_CATEGORIES` the one is forgotten of which nothing was heard for the longest time. That is
+        never the general one, and whatever it was, the mailer still knows.
+        """
+        self.consent[category] = max(word, self.consent.get(category, word))
+        if len(self.consent) > MOST_CATEGORIES:
+            del self.consent[min(self.consent.keys() - {MARKETING}, key=lambda one: (self.consent[one], one))]
+
     def is_new(self, message_id: str, now: int) -> bool:
         """Whether this messageId was not seen in the last 24 hours; from now on it was."""
         digest = int.from_bytes(hashlib.blake2b(message_id.encode(), digest_size=8).digest(), "big")
@@ -111,6 +128,8 @@ class PersonState(msgspec.Struct, array_like=True, gc=False):
             self.traits = {}
             if self.standing is not None:
                 self.standing.judged_by = ""  # told anew at the next step: to be forgotten is not to leave
+        if self.consent and now >= self._consent_until:
+            self.consent = {}
         if self.moved_to and now >= self._moved_until:
             self.moved_to = []
         for rule_id, heard in [*self.heard.items()]:
@@ -125,16 +144,21 @@ class PersonState(msgspec.Struct, array_like=True, gc=False):
     def forget_at(self, longest_cap: int) -> int:
         """When there is something to forget."""
         seen_until = self.seen_since + (_DAY if self.seen_before else 2 * _DAY) if self.seen else NEVER
-        if not (self.sent or self.traits or self.moved_to or self.heard):
+        if not (self.sent or self.traits or self.moved_to or self.heard or self.consent):
             return seen_until
         sent_until = self.sent[0][0] + longest_cap if self.sent else NEVER
         heard_until = min((one.until for heard in self.heard.values() for one in heard), default=NEVER)
-        return min(seen_until, sent_until, heard_until, self._traits_until, self._moved_until)
+        return min(seen_until, sent_until, heard_until, self._traits_until, self._consent_until, self._moved_until)
 
     @property
     def _traits_until(self) -> int:
         """Traits are forgotten when none of them was heard of for as long as the ledger remembers."""
         return max((at for at, _ in self.traits.values()), default=NEVER - MEMORY) + MEMORY
+
+    @property
+    def _consent_until(self) -> int:
+        """As traits. The proof itself is the store's."""
+        return max(self.consent.values())[0] + MEMORY if self.consent else NEVER
 
     @property
     def _moved_until(self) -> int:
@@ -145,7 +169,8 @@ class PersonState(msgspec.Struct, array_like=True, gc=False):
     def is_empty(self) -> bool:
         """Nothing is remembered: the cell can be cleared."""
         events = self.trackers or self.seen or self.seen_before or self.runs or self.sent or self.heard
-        return not (events or self.traits or self.moved_to or (self.standing and self.standing.counts))
+        told = self.traits or self.consent or self.moved_to
+        return not (events or told or (self.standing and self.standing.counts))
 
 
 class UnreadableStateError(TidingsError):

@@ -94,7 +94,7 @@ def test_a_mail_that_did_not_go_out_says_first_what_stopped_it_and_what_to_do(li
     page = capsys.readouterr().out.splitlines()
     assert page[:3] == [
         "views for u:ann: not sent",
-        "  why         opted_out: The person agreed once, and has withdrawn.",
+        "  why         opted_out: The person has said no to this category, or to all marketing mail.",
         "  what to do  Nothing: it is their choice.",
     ]
     assert "  stopped      consent" in page

@@ -64,6 +64,7 @@ def test_every_gate_is_there_in_order_and_what_follows_the_one_that_stopped_it_w
         "not asked",
         "passed",
         "not asked",
+        "not asked",
         "stopped",
         "not reached",
     ]

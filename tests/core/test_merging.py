@@ -275,6 +275,7 @@ def test_every_part_of_a_state_is_handed_over_or_left_for_a_reason():
         "member_of",
         "standing",
         "heard",
+        "consent",
     }
     left = {
         "person",  # is who it is

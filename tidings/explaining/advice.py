@@ -18,7 +18,9 @@ _NOTHING = "Nothing."
 ADVICE: dict[str, Advice] = {
     "missing_address": Advice("Nobody has told us an address of this person.", "Send identify with the trait email."),
     "no_consent": Advice("This is marketing, and the person never agreed to any.", "Ask for consent: docs/consent.md."),
-    "opted_out": Advice("The person agreed once, and has withdrawn.", "Nothing: it is their choice."),
+    "opted_out": Advice(
+        "The person has said no to this category, or to all marketing mail.", "Nothing: it is their choice."
+    ),
     "suppressed_address": Advice("The address bounced for good, or is refused now.", "Correct the address."),
     "frequency_capped": Advice(
         "The person got enough marketing mail in that stretch of time.", "See frequency_cap and priority of the rule."
@@ -67,6 +69,7 @@ _GATES: dict[str, GateName] = {
     "duplicate": "exit",
     "rule_paused": "status",
     "shadow": "status",
+    "opted_out": "consent",
     "holdout": "holdout",
     "quiet_hours_missed": "quiet_hours",
     "frequency_capped": "frequency_cap",
