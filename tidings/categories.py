@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from tidings import documents
 from tidings.consent import MARKETING
+from tidings.errors import InvalidRuleError
 
 FILE = "categories.yaml"
 
@@ -81,8 +82,12 @@ def load(folder: str = "") -> Categories:
     file: Traversable = (Path(folder) if folder else files("rules").joinpath("policy")).joinpath(FILE)
     if not file.is_file():
         return Categories({})
-    found = documents.validate(_Categories, documents.parse_file(file, "policy"), "categories", "policy")
-    return Categories({one.id: one for one in found.root})
+    found = documents.validate(_Categories, documents.parse_file(file, "policy"), "categories", "policy").root
+    described = {one.id: one for one in reversed(found)}
+    if repeated := [place for place, one in enumerate(found) if described[one.id] is not one]:
+        faults = [documents.fault(f"[{place}].id", found[place].id, "is given twice") for place in repeated]
+        raise InvalidRuleError("categories", faults, "policy")
+    return Categories({one.id: one for one in found})
 
 
 def json_schema() -> str:
