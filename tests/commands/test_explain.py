@@ -107,7 +107,7 @@ def test_a_person_has_all_their_decisions_the_latest_first(lived, capsys):
     told = capsys.readouterr().out.splitlines()
     assert [line[:44] for line in told] == [
         "2025-03-03 10:22:00 UTC  views: not sent  [" + lived["views"][:1],
-        "    consent: opted_out. The person agreed on",
+        "    consent: opted_out. The person has said ",
         "2025-03-03 10:19:00.001 UTC  cart (c-7): sen",
     ]
     assert explain("--person", "u:ann", "--rule", "cart") == 0
