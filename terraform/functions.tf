@@ -39,7 +39,7 @@ locals {
     }
     deliver = {
       description     = "The mailer: brings each decision to its end, once."
-      secrets         = ["TIDINGS_SECRET", "TIDINGS_MAIL_URL"]
+      secrets         = ["TIDINGS_SECRET", "TIDINGS_MAIL_URL", "TIDINGS_DKIM_KEY"]
       invoker         = google_service_account.this["push"].member
       ingress         = "ALLOW_INTERNAL_ONLY" # Pub/Sub of this project counts as internal
       concurrency     = local.mails_an_instance
@@ -97,7 +97,7 @@ resource "google_cloudfunctions2_function" "this" {
     environment_variables = merge(local.environment, { THREADS = tostring(each.value.concurrency) })
 
     dynamic "secret_environment_variables" {
-      for_each = each.value.secrets
+      for_each = [for secret in each.value.secrets : secret if !contains(local.unused_secrets, secret)]
 
       content {
         key        = secret_environment_variables.value

@@ -7,7 +7,11 @@ locals {
     # It signs unsubscribe links, which never expire, and digests the suppression list. A new value would break both,
     # so a second version must not come into force by being added.
     TIDINGS_SECRET = { id = "tidings-secret", version = "1" }
+    # Who does not sign leaves it empty.
+    TIDINGS_DKIM_KEY = { id = "tidings-dkim-key", version = "latest" }
   }
+
+  unused_secrets = var.dkim_selector == "" ? ["TIDINGS_DKIM_KEY"] : [] # no function could start with an empty one
 
   secret_readers = merge([
     for name, function in local.functions : {

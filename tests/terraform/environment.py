@@ -3,6 +3,7 @@
 import ast
 from pathlib import Path
 
+from tests.dkim_keys import PRIVATE
 from tests.terraform.module import ROOT, local
 from tidings.settings import Settings
 
@@ -25,6 +26,10 @@ def sample() -> dict[str, str]:
         "TIDINGS_ROLES": "support=help@pebble-and-fern.example",
         "TIDINGS_DELIVERY_ATTEMPTS": str(local("delivery_attempts")),
         "TIDINGS_LEASE_SECONDS": str(local("lease_seconds")),
+        "TIDINGS_RETURN_PATH": "bounces@pebble-and-fern.example",
+        "TIDINGS_UNSUBSCRIBE_MAILTO": "unsubscribe@pebble-and-fern.example",
+        "TIDINGS_DKIM_KEY": PRIVATE,
+        "TIDINGS_DKIM_SELECTOR": "march",
         "TIDINGS_MAIL_URL": "smtps://user:password@mail.pebble-and-fern.example",
     }
     return {name: samples.get(name, f"a sample of {name}") for name in [*local("environment"), *local("secrets")]}

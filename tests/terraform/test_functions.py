@@ -12,7 +12,7 @@ from tests.terraform.module import FOLDER, ROOT, local, resources
 from tidings.settings import Settings
 
 FUNCTIONS = local("functions")
-NOT_SET = {"TIDINGS_TEMPLATES", "TIDINGS_POLICY", "TIDINGS_DKIM_KEY", "TIDINGS_HOOKS"}
+NOT_SET = {"TIDINGS_TEMPLATES", "TIDINGS_POLICY", "TIDINGS_HOOKS"}
 """The templates and policies that ship in the archive are the ones to use."""
 
 
@@ -32,6 +32,17 @@ def test_every_setting_comes_from_the_environment_or_from_a_secret():
 def test_a_function_gets_the_secrets_that_its_code_reads_and_no_other(function: str):
     read = {variable(field) for field in settings_read_by(function)}
     assert set(FUNCTIONS[function]["secrets"]) == read & set(local("secrets"))
+
+
+def test_a_secret_that_may_stay_empty_is_given_to_nobody_while_it_is():
+    """A function does not start with a secret that has no version."""
+    [secrets] = [
+        block["secret_environment_variables"]
+        for service in resources("google_cloudfunctions2_function")["this"]["service_config"]
+        for block in service["dynamic"]
+    ]
+    assert secrets["for_each"].replace("${", "").startswith("[for secret in each.value.secrets : secret if !contains(")
+    assert local("unused_secrets") == '${var.dkim_selector == "" ? ["TIDINGS_DKIM_KEY"] : []}'
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
