@@ -80,6 +80,10 @@ class ConsentRecord(msgspec.Struct, frozen=True, kw_only=True):
         return self.action != "withdrawn"
 
 
+ERASED = "erased"
+"""The reason of a suppression whose person is forgotten: the address may not come back into the store in plain."""
+
+
 class Suppression(msgspec.Struct, frozen=True, kw_only=True):
     """Why and since when an address is never mailed. The address itself is nowhere: see `consent.address_digest`."""
 
@@ -245,7 +249,7 @@ class Store(Protocol):
     def suppress(self, address_digest: str, reason: str, at: datetime) -> None:
         """Never mail this address again. The digest is `tidings.consent.address_digest`, never the address.
 
-        Suppressing it again changes nothing.
+        Suppressing it again changes nothing, but for the reason `ERASED`, which takes the place of any other.
         """
 
     def suppression(self, address_digest: str) -> Suppression | None:

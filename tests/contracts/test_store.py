@@ -11,7 +11,17 @@ from msgspec.structs import replace
 
 from tests.contracts.samples import AWKWARD_KEYS, NOON, at, together
 from tidings.feedback import Origin
-from tidings.store import RESERVED, Activity, ConsentRecord, Profile, ProfileUpdate, RuleRecord, Store, Suppression
+from tidings.store import (
+    ERASED,
+    RESERVED,
+    Activity,
+    ConsentRecord,
+    Profile,
+    ProfileUpdate,
+    RuleRecord,
+    Store,
+    Suppression,
+)
 
 AWKWARD_JSON: dict[str, Any] = {
     "lists in lists": [[1, [2, [3]]], []],
@@ -203,6 +213,14 @@ class TestConsent:
 class TestSuppressions:
     """Addresses that must not be mailed."""
 
+    def test_that_somebody_was_erased_is_a_reason_that_no_other_one_hides(self, store: Store) -> None:
+        """It says that the address must not come back, which a bounce does not."""
+        store.suppress("digest-1", "bounce", NOON)
+        for when in (9, 10):
+            store.suppress("digest-1", ERASED, at(when))
+        store.suppress("digest-1", "complaint", at(11))
+        assert store.suppression("digest-1") == Suppression(reason=ERASED, at=at(9))
+
     def test_an_address_is_suppressed_for_ever(self, store: Store) -> None:
         """Once is enough, twice does no harm, and no other address is touched."""
         assert not store.suppression("digest-1")
@@ -370,6 +388,13 @@ class TestActivity:
         store.append_activity(lines)
         assert store.activity("u:1") == [lines[1], lines[2], lines[3], lines[0]]
         assert store.activity("u:1", limit=2) == [lines[1], lines[2]]
+
+    def test_a_long_feed_comes_whole_and_in_order(self, store: Store) -> None:
+        """Longer than one answer of a database, with equal times at the seams."""
+        store.append_activity([a_line(f"{number:04}", number // 7) for number in range(2300)])
+        found = [line.activity_id for line in store.activity("u:1", limit=1_000_000)]
+        assert found == [f"{number:04}" for number in reversed(range(2300))]
+        assert [line.activity_id for line in store.activity("u:1", limit=1500)] == found[:1500]
 
     def test_everybody_has_a_feed_of_their_own(self, store: Store) -> None:
         """Also when an id is used twice."""

@@ -21,6 +21,9 @@ MAX_WRITES = 500
 MAX_COMMIT_BYTES = 2_000_000
 """How full a commit may be for one more document to go in. Firestore takes 10 MiB, its emulator 4 MiB a request."""
 
+PAGE = 1000
+"""So many documents come in one answer of `pages`: a few megabytes."""
+
 Document = firestore.DocumentReference
 Fields = dict[str, Any]
 _P = ParamSpec("_P")
@@ -108,6 +111,26 @@ class Access:
     def stream(self, query: Any) -> Iterator[Any]:
         """Every document that a query finds, as Google's client has it."""
         yield from query.stream(retry=None, timeout=self.timeout)
+
+    def pages(self, query: Any, limit: int) -> Iterator[Fields]:
+        """The fields of up to `limit` documents of an ordered query; each page has the whole timeout to itself.
+
+        Raises:
+            StoreError: Firestore cannot be asked now.
+        """
+        left: Any = query
+        page: list[Any] = [None]
+        while limit > 0 and page:
+            page = self._page(left.limit(min(PAGE, limit)))
+            yield from (snapshot.to_dict() for snapshot in page)
+            limit -= len(page)
+            if len(page) < PAGE:
+                return
+            left = query.start_after(page[-1])
+
+    @patient
+    def _page(self, query: Any) -> list[Any]:
+        return list(self.stream(query))
 
     def write(self, batch: firestore.WriteBatch, seen: Seen, fields: Fields) -> None:
         """Set these top-level fields if the document is still as it was seen: absent, or not changed since."""

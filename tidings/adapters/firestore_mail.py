@@ -39,15 +39,14 @@ class MailRecords(Access):
             if item.origin:
                 yield self.origin(item.person, f"feedback:{item.feedback_id}", item.at, item.origin)
 
-    @patient
     def feedback(self, person: str, send_id: str = "", limit: int = 1000, *, origins: bool = False) -> list[Feedback]:
         """See `Store.feedback`."""
         query = self.person_document(person).collection("feedback")
         if send_id:
             query = query.where(filter=FieldFilter("send_id", "==", send_id))
         newest_first = query.order_by("at", direction=firestore.Query.DESCENDING)
-        newest_first = newest_first.order_by("__name__", direction=firestore.Query.DESCENDING).limit(limit)
-        found = [wire.feedback(fields) for _, fields in self.run(newest_first)]
+        newest_first = newest_first.order_by("__name__", direction=firestore.Query.DESCENDING)
+        found = [wire.feedback(fields) for fields in self.pages(newest_first, limit)]
         known = self.origins(person) if origins else {}
         return [replace(one, origin=known.get(document_id(f"feedback:{one.feedback_id}"))) for one in found]
 
@@ -56,6 +55,7 @@ class MailRecords(Access):
         document = self.person_document(person).collection("origins").document(document_id(of))
         return document, msgspec.structs.asdict(origin) | {"expires_at": at + retention.ORIGINS}
 
+    @patient
     def origins(self, person: str) -> dict[str, Origin]:
         """All of a person that are still kept, by the ids of their documents."""
         found = self.run(self.person_document(person).collection("origins"))

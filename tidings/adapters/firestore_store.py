@@ -45,6 +45,7 @@ from tidings.adapters.firestore_values import document_id, faults, instants, pac
 from tidings.decisions import Decision, Reason
 from tidings.errors import InvalidRuleError
 from tidings.store import (
+    ERASED,
     RESERVED,
     Activity,
     Claim,
@@ -62,9 +63,6 @@ from tidings.store import (
 
 MAX_PEOPLE = 100
 """Profiles in one commit: few, because each is read before it is written, and one lost race runs them all again."""
-
-PAGE = 1000
-"""So many ledger entries come in one answer: a few megabytes."""
 
 _T = TypeVar("_T")
 _Collection = Literal["rules", "segments"]
@@ -153,9 +151,14 @@ class FirestoreStore(MailRecords):
         found = [replace(one, origin=known.get(document_id(f"consent:{one.record_id}"))) for one in found]
         return sorted(found, key=lambda record: (record.at, record.record_id))
 
+    @patient
     def suppress(self, address_digest: str, reason: str, at: datetime) -> None:
         """See `Store.suppress`."""
-        self.append([(self._suppression(address_digest), {"reason": reason, "at": at})])
+        seen = self.get(self._suppression(address_digest))
+        if seen.fields is None or reason == ERASED != seen.fields["reason"]:
+            batch = self.client.batch()
+            self.write(batch, seen, {"reason": reason, "at": at})
+            self.commit(batch)
 
     @patient
     def suppression(self, address_digest: str) -> Suppression | None:
@@ -242,17 +245,15 @@ class FirestoreStore(MailRecords):
         """See `Store.ledger_entry`."""
         return wire.entry(self.get(self._send(send_id)).fields)
 
-    @patient
     def ledger(self, person: str | None = None, limit: int = 1000) -> list[LedgerEntry]:
         """See `Store.ledger`."""
-        newest_first = self.client.collection("ledger").order_by("updated_at", direction=firestore.Query.DESCENDING)
-        query = newest_first.limit(limit)
+        query = self.client.collection("ledger").order_by("updated_at", direction=firestore.Query.DESCENDING)
         if person is not None:
             query = query.where(filter=FieldFilter("person", "==", person))
-        return [entry for _, fields in self.run(query) if (entry := wire.entry(fields))]
+        return [entry for fields in self.pages(query, limit) if (entry := wire.entry(fields))]
 
     def ledger_of_rule(self, rule_id: str, since: datetime, limit: int) -> list[LedgerEntry]:
-        """See `Store.ledger_of_rule`. It comes in pages, each of which has the whole timeout to itself."""
+        """See `Store.ledger_of_rule`."""
         of_rule = (
             self.client.collection("ledger")
             .where(filter=FieldFilter("rule_id", "==", rule_id))
@@ -260,21 +261,7 @@ class FirestoreStore(MailRecords):
             .order_by("updated_at", direction=firestore.Query.DESCENDING)
             .order_by("__name__", direction=firestore.Query.DESCENDING)
         )
-        found: list[LedgerEntry] = []
-        query = of_rule
-        while len(found) < limit:
-            asked = min(PAGE, limit - len(found))
-            page = self._page(query.limit(asked))
-            found += page
-            if len(page) < asked:
-                break
-            last = {"updated_at": page[-1].updated_at, "__name__": self._send(page[-1].send_id)}
-            query = of_rule.start_after(last)
-        return found
-
-    @patient
-    def _page(self, query: Any) -> list[LedgerEntry]:
-        return [entry for _, fields in self.run(query) if (entry := wire.entry(fields))]
+        return [entry for fields in self.pages(of_rule, limit) if (entry := wire.entry(fields))]
 
     # --- rules and segments
 
@@ -376,12 +363,11 @@ class FirestoreStore(MailRecords):
             for item in items
         )
 
-    @patient
     def activity(self, person: str, limit: int = 100) -> list[Activity]:
         """See `Store.activity`."""
         lines = self.person_document(person).collection("activity")
-        query = lines.order_by("at", direction=firestore.Query.DESCENDING).limit(limit)
-        rows = [instants(fields) for _, fields in self.run(query)]
+        query = lines.order_by("at", direction=firestore.Query.DESCENDING)
+        rows = [instants(fields) for fields in self.pages(query, limit)]
         return [msgspec.convert(row | {"detail": msgspec.json.decode(row["detail"])}, Activity) for row in rows]
 
     def _suppression(self, address_digest: str) -> Document:

@@ -141,6 +141,10 @@ class Access:
         with self._lock, _as_store_error():
             return self._db.execute(query, values).fetchall()
 
+    def forget_the_log(self) -> None:
+        """Empty the write-ahead log, in which what was deleted stands until then."""
+        self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def close(self) -> None:
         """See `Store.close`."""
         with self._lock:

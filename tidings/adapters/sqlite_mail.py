@@ -82,10 +82,11 @@ class MailRecords(Access):
     def put_note(self, name: str, value: dict[str, Any] | None) -> None:
         """See `Store.put_note`."""
         with self.writing() as db:
-            if value is None:
-                db.execute("DELETE FROM notes WHERE name = ?", (name,))
-            else:
+            if value is not None:
                 db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, as_json(value)))
+                return
+            db.execute("DELETE FROM notes WHERE name = ?", (name,))
+        self.forget_the_log()
 
     # --- rights of people
 
@@ -106,7 +107,7 @@ class MailRecords(Access):
                 table: db.execute(f"DELETE FROM {table} WHERE person = ?", (person,)).rowcount  # noqa: S608 our own
                 for table in _OF_A_PERSON
             }
-        self.rows("PRAGMA wal_checkpoint(TRUNCATE)")  # what was erased stands in the log until then
+        self.forget_the_log()
         del counts["origins"]
         return counts
 

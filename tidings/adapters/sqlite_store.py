@@ -14,6 +14,7 @@ from tidings.adapters.sqlite_mail import MailRecords
 from tidings.decisions import Decision, Reason
 from tidings.feedback import Origin
 from tidings.store import (
+    ERASED,
     RESERVED,
     Activity,
     Claim,
@@ -85,7 +86,10 @@ class SqliteStore(MailRecords):
     def suppress(self, address_digest: str, reason: str, at: datetime) -> None:
         """See `Store.suppress`."""
         with self.writing() as db:
-            db.execute("INSERT OR IGNORE INTO suppressions VALUES (?, ?, ?)", (address_digest, reason, micros(at)))
+            row = (address_digest, reason, micros(at))
+            if reason == ERASED:
+                db.execute("DELETE FROM suppressions WHERE address_digest = ? AND reason <> ?", row[:2])
+            db.execute("INSERT OR IGNORE INTO suppressions VALUES (?, ?, ?)", row)
 
     def suppression(self, address_digest: str) -> Suppression | None:
         """See `Store.suppression`."""

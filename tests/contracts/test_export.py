@@ -1,0 +1,143 @@
+"""A person gets everything that is kept about them, and nothing of anybody else."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.contracts.lives import ADDRESS, ANN, BEFORE, BOB, EARLIER, OF_BOB, ORIGIN, SETTINGS, archived, digest, live
+from tests.contracts.samples import at
+from tidings import retention
+from tidings.consent import person_digest
+from tidings.events import encode
+from tidings.history import sources
+from tidings.history.sources import Unit
+from tidings.privacy.export import DERIVED, PROVIDED, SCHEMA, export
+from tidings.store import ERASED, Store
+
+VIEWERS = {"where": {"performed": {"event": "Product Viewed"}}}
+PROS = {"name": "On the pro plan", "where": {"path": "traits.plan", "equals": "pro"}}
+BOTH = {"where": {"all": [{"segment": "viewers"}, {"segment": "pros"}]}}
+
+
+@pytest.fixture
+def lived(store: Store) -> Store:
+    live(store)
+    for name, document in (("viewers", VIEWERS), ("pros", PROS), ("both", BOTH)):
+        store.put_segment(name, document)
+    return store
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> list[Unit]:
+    path = tmp_path / "events.jsonl.gz"
+    path.write_bytes(gzip.compress(b"\n".join(encode(one) for one in archived())))
+    return sources.files([str(path)])
+
+
+def exported(store: Store, person: str = ANN, **more: Any) -> dict[str, Any]:
+    """What somebody gets, as they read it from the file."""
+    found: dict[str, Any] = json.loads(json.dumps(export(store, SETTINGS, person, at(100), "operator", **more)))
+    return found
+
+
+def test_everything_that_the_store_keeps_is_there(lived: Store) -> None:
+    found = exported(lived)
+    assert found["schema"] == SCHEMA
+    assert found["ids"] == [ANN, BEFORE]
+    assert [one["person"] for one in found["profiles"]] == [ANN, BEFORE]
+    traits = {one["name"]: (one["value"], one["at"][:19]) for one in found["profiles"][0]["traits"]}
+    assert traits["email"] == (ADDRESS, "2024-02-29T12:00:05")
+    assert found["profiles"][1]["joined"]["person"] == ANN
+    assert [(one["words"], one["origin"]["ip"]) for one in found["consents"]] == [("Write to me", ORIGIN.ip)] * 2
+    assert {one["label"] for one in found["activity"]} == {"Product Viewed", "cart-abandoned"}
+    assert {(one["subject"], one["status"]) for one in found["sends"] if one["subject"]} == {
+        (f"A lamp for {ANN}", "sent"),
+        (f"A lamp for {BEFORE}", "sent"),
+    }
+    assert found["sends"][0]["because_of"][0]["event"] == "Cart Viewed"
+    assert [(one["kind"], one["origin"]["user_agent"]) for one in found["feedback"]] == [
+        ("clicked", ORIGIN.user_agent)
+    ] * 2
+    assert found["recipients"] == ["ses"]
+    assert {one["of"]: one["from"] for one in found["sources"]}["feedback"] == ["engage"]
+    assert found["counts"] == {name: len(found[name]) for name in (*PROVIDED, *DERIVED)}
+
+
+def test_nothing_of_anybody_else_is_there(lived: Store, archive: list[Unit]) -> None:
+    text = json.dumps(exported(lived, archive=archive))
+    assert BOB not in text
+    assert OF_BOB not in text
+    assert "browser-6" not in text
+
+
+def test_it_says_whether_the_address_is_suppressed_and_why(lived: Store) -> None:
+    lived.suppress(digest(EARLIER), "550 5.1.1", at(50))
+    assert [(one["address"], one["suppressed"], one["reason"]) for one in exported(lived)["suppressions"]] == [
+        (ADDRESS, False, None),
+        (EARLIER, True, "550 5.1.1"),
+    ]
+
+
+def test_it_says_how_long_each_thing_is_kept(lived: Store) -> None:
+    kept = {one["what"]: one["days"] for one in exported(lived)["retention"]}
+    assert kept["activity feed"] == retention.ACTIVITY.days
+    assert kept["profile: traits and their times"] is None
+
+
+def test_with_the_archive_it_has_every_event_whole_and_every_segment(lived: Store, archive: list[Unit]) -> None:
+    found = exported(lived, archive=archive)
+    assert [one["type"] for one in found["events"]] == ["track", "identify"]
+    assert found["events"][0]["properties"] == {"name": "Lamp"}
+    assert {one["of"]: one["from"] for one in found["sources"]}["events"] == ["analytics.js"]
+    assert [(one["segment"], one["member"], one["told_by"]) for one in found["segments"]] == [
+        ("both", True, "events"),
+        ("pros", True, "traits"),
+        ("viewers", True, "events"),
+    ]
+    assert found["missing"] == []
+
+
+def test_without_the_archive_it_says_what_is_missing_and_why(lived: Store) -> None:
+    found = exported(lived)
+    assert found["events"] == []
+    assert [(one["segment"], one["member"]) for one in found["segments"]] == [
+        ("both", None),
+        ("pros", True),
+        ("viewers", None),
+    ]
+    assert [one["what"] for one in found["missing"]] == ["events", "segments whose member is null"]
+
+
+def test_an_archive_that_holds_nothing_of_them_is_an_answer_too(lived: Store, tmp_path: Path) -> None:
+    (tmp_path / "none.jsonl").write_bytes(encode(archived()[-1]))
+    found = exported(lived, archive=sources.files([str(tmp_path / "none.jsonl")]))
+    assert [(one["segment"], one["member"]) for one in found["segments"]] == [
+        ("both", False),
+        ("pros", True),
+        ("viewers", False),
+    ]
+    assert found["missing"] == []
+
+
+def test_a_receipt_is_kept_that_names_nobody(lived: Store) -> None:
+    found = exported(lived)
+    [receipt] = lived.receipts(person_digest(ANN, SETTINGS.secret))
+    assert (receipt.receipt_id, receipt.kind, receipt.requested_by) == (found["receipt_id"], "export", "operator")
+    assert receipt.counts == found["counts"]
+    assert ANN[2:] not in str(msgspec.to_builtins(receipt))
+    assert lived.erased_at(person_digest(ANN, SETTINGS.secret)) is None
+
+
+def test_somebody_of_whom_nothing_is_kept_gets_a_file_that_says_so(lived: Store) -> None:
+    found = exported(lived, "u:nobody")
+    assert {name: found[name] for name in PROVIDED} == {name: [] for name in PROVIDED}
+
+
+def test_after_an_erasure_the_copy_says_what_is_left(lived: Store) -> None:
+    lived.suppress(digest(ADDRESS), ERASED, at(50))
+    lived.erase_person(BEFORE)
+    assert [one["reason"] for one in exported(lived)["suppressions"]] == [ERASED]
