@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import flask
 
+from functions.preference_centre import PreferenceCentre
 from functions.unsubscribe import UnsubscribePages
 from tidings.adapters.pubsub import Publisher
 from tidings.settings import Settings
@@ -28,8 +29,12 @@ class Engage:
         publisher: Publisher,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._unsubscribe = UnsubscribePages(settings, store, publisher, clock)
-        self._pages: dict[str, Callable[[flask.Request], flask.Response]] = {"u": self._unsubscribe}
+        shared = (settings, store, publisher, clock)
+        self._unsubscribe = UnsubscribePages(*shared)
+        self._pages: dict[str, Callable[[flask.Request], flask.Response]] = {
+            "u": self._unsubscribe,
+            "p": PreferenceCentre(*shared),
+        }
 
     def __call__(self, request: flask.Request) -> flask.Response:
         """Answer one request, whatever it is."""

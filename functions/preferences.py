@@ -1,28 +1,39 @@
-"""What an unsubscribe link can change, and how a change is kept and told. No HTTP in here.
+"""What people change by the links of a mail, and how a change is kept and told. No HTTP in here.
 
-A change is one consent record and one event, `Unsubscribed` or `Consent Given`, that names the same record: the
-pipeline, which turns such events into consent as well, writes it a second time and so not at all.
+A change is one consent record and one event, `Unsubscribed`, `Consent Given` or the like, that names the same record:
+the pipeline, which turns such events into consent as well, writes it a second time and so not at all.
+
+The record comes first, so that a withdrawal holds for the next mail, whatever becomes of the event. That the event is
+still to be told is noted before, and the note goes when Pub/Sub has it: whatever fails or crashes in between, the next
+try finds the note and tells it.
 """
 
 import hashlib
-from datetime import datetime
-from typing import Literal, NamedTuple
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Literal, NamedTuple
 
 import msgspec
-from msgspec.structs import replace
 
 from tidings import attributes
 from tidings.adapters.pubsub import Message, Publisher
-from tidings.consent import MARKETING, from_event
-from tidings.errors import PublishError
+from tidings.choices import NO_MAIL
+from tidings.consent import MARKETING, latest
 from tidings.events import Event, encode
-from tidings.store import Store
-from tidings.tokens import Unsubscribe
+from tidings.feedback import Origin
+from tidings.store import ConsentAction, ConsentRecord, Store
+from tidings.tokens import Confirmation, Preferences, Unsubscribe
+
+Link = Unsubscribe | Preferences | Confirmation
+"""Whoever has one speaks for its `person`; `send_id` is the mail that carried it."""
 
 State = Literal["subscribed", "left_category", "left_all"]
 
-_UNPUBLISHED = ":unpublished"
-"""Ends the id of a withdrawal that holds already although its event could not be published yet."""
+_NAMES: dict[ConsentAction, str] = {
+    "given": "Consent Given",
+    "confirmed": "Consent Confirmed",
+    "withdrawn": "Unsubscribed",
+}
 
 
 class Change(NamedTuple):
@@ -30,83 +41,177 @@ class Change(NamedTuple):
 
     Attributes:
         category: what it is about; `marketing` is all of it.
-        given: True to get such mail again, False to get no more of it.
-        source: `one_click` or `preferences_page`.
+        given: True to get such mail, False to get no more of it.
+        source: `one_click`, `preferences_page`, ...
         words: what the person was shown.
+        words_version / language: which edition of it, and in which language.
+        origin: from where the request came.
     """
 
     category: str
     given: bool
     source: str
     words: str
+    words_version: str = ""
+    language: str = ""
+    origin: Origin | None = None
 
 
 def state(link: Unsubscribe, store: Store) -> State:
-    """How things stand for the person and the category of the link."""
-    latest = {record.category: record.given for record in store.consent(link.person)}
-    if latest.get(MARKETING) is False:
+    """How things stand for the person and the category of an unsubscribe link."""
+    said = latest(store.consent(link.person))
+    general, special = said.get(MARKETING), said.get(link.category)
+    if general and not general.given and (special is None or general.at >= special.at):
         return "left_all"
-    return "left_category" if latest.get(link.category) is False else "subscribed"
+    return "left_category" if special and not special.given else "subscribed"
 
 
-def apply(
-    change: Change, link: Unsubscribe, now: datetime, store: Store, publisher: Publisher, events_topic: str
-) -> bool:
-    """Keep and tell a change; asking for what is already so changes nothing and tells nobody.
+def apply(change: Change, link: Link, now: datetime, store: Store, publisher: Publisher, events_topic: str) -> bool:
+    """As `apply_all`, for one change. Returns whether this was a real transition."""
+    return bool(apply_all([change], link, now, store, publisher, events_topic))
 
-    A withdrawal holds at once even when Pub/Sub takes nothing. It is then told by the next try, which finds that it
-    was not told yet. Consent is given back only to undo a withdrawal: nobody agrees by accident.
 
-    Returns whether this was a real transition.
+def apply_all(
+    changes: Sequence[Change], link: Link, now: datetime, store: Store, publisher: Publisher, events_topic: str
+) -> list[ConsentRecord]:
+    """Keep and tell changes, in this order; asking for what is already so changes nothing and tells nobody.
+
+    Returns the records that are new.
 
     Raises:
-        PublishError: the event could not be published; ask again.
+        PublishError: what is kept could not be told; ask again.
         StoreError: ask again.
     """
-    records = [record for record in store.consent(link.person) if record.category == change.category]
-    told = [record for record in records if not record.record_id.endswith(_UNPUBLISHED)]
-    withdrawn = bool(records) and not records[-1].given
-    if change.given and not withdrawn:
-        return False
-    if not change.given and withdrawn and told and told[-1] is records[-1]:
-        return False
-    at = max([now, *(record.at for record in records)])  # a withdrawal is never older than what it withdraws
-    event = _event(change, link, at, told[-1].record_id if told else "", store)
-    [record] = from_event(event)
-    try:
-        publisher.publish(events_topic, [Message(encode(event), attributes.of_event(event))])
-    except PublishError:
-        if not change.given:
-            store.record_consent([replace(record, record_id=record.record_id + _UNPUBLISHED)])
-        raise
-    store.record_consent([record])
-    return True
+    records = store.consent(link.person)
+    made: list[ConsentRecord] = []
+    for change in changes:
+        if not _is_so(change, records):
+            made.append(_record(change, link, records, now))
+            records.append(made[-1])
+    keep(made, records, link, store, publisher, events_topic)
+    return made
 
 
-def _event(change: Change, link: Unsubscribe, at: datetime, overturns: str, store: Store) -> Event:
-    """The change as a track event (https://segment.com/docs/connections/spec/email/).
+def keep(
+    made: Sequence[ConsentRecord],
+    records: Sequence[ConsentRecord],
+    link: Link,
+    store: Store,
+    publisher: Publisher,
+    events_topic: str,
+) -> None:
+    """Keep new records and tell them, and what was not told before.
 
-    The messageId is derived from the link, the change and the record that it overturns: trying again gives the same
-    event, and leaving a second time, after coming back, gives another one.
+    Args:
+        made: the new ones.
+        records: all of the person's.
+        link: whose they are, and from which mail.
+        store: keeps them, and the note.
+        publisher: takes their events.
+        events_topic: its short name.
+
+    Raises:
+        PublishError, StoreError: ask again.
     """
-    said = (link.person, link.send_id, change.category, str(change.given), overturns)
-    digest = hashlib.blake2b(msgspec.json.encode(said), digest_size=16).hexdigest()
-    entry = store.ledger_entry(link.send_id)
+    # The name of the note is nobody's id; it is there for seconds, or until the person comes again.
+    name = f"untold:{_digest(link.person)}"
+    noted = (store.note(name) or {}).get("untold", [])
+    mails: dict[str, str] = {one["record"]: one["mail"] for one in noted}
+    if made:
+        mails |= {record.record_id: link.send_id for record in made}
+        store.put_note(name, {"untold": [{"record": record, "mail": mail} for record, mail in mails.items()]})
+        store.record_consent(made)
+    if mails:
+        events = [_event(record, mails[record.record_id], store) for record in records if record.record_id in mails]
+        if events:  # there are none when the person was erased meanwhile
+            publisher.publish(events_topic, [Message(encode(event), attributes.of_event(event)) for event in events])
+        store.put_note(name, None)
+
+
+def record_id(link: Link, category: str, action: ConsentAction, overturns: str = "") -> str:
+    """The id of the record of a change.
+
+    It is derived from the link, the change and the record that it overturns: trying again gives the same one, and
+    leaving a second time, after coming back, gives another one.
+    """
+    return f"consent-{_digest(link.person, link.send_id, category, action, overturns)}:{category}:{action}"
+
+
+def _is_so(change: Change, records: Sequence[ConsentRecord]) -> bool:
+    """Whether a change asks for what is already so."""
+    said = latest(records)
+    word = said.get(change.category)
+    if word is None or word.given is not change.given:
+        return False
+    if change.category in NO_MAIL:
+        return True
+    if change.given:  # and not stopped by a general no that came later
+        general = said.get(MARKETING, word)
+        return general.given or general.at < word.at
+    others = [other for other in said.values() if other.given and other.category not in NO_MAIL]
+    return change.category != MARKETING or all(other.at <= word.at for other in others)
+
+
+def _record(change: Change, link: Link, records: Sequence[ConsentRecord], now: datetime) -> ConsentRecord:
+    """The record of a change. No clock that is behind can make it older than what it overturns; a tie means no."""
+    action: ConsentAction = "given" if change.given else "withdrawn"
+    least = timedelta(milliseconds=1 if change.given else 0)
+    about = [
+        one.at for one in records if MARKETING in (change.category, one.category) or one.category == change.category
+    ]
+    return ConsentRecord(
+        record_id=record_id(link, change.category, action, records[-1].record_id if records else ""),
+        person=link.person,
+        category=change.category,
+        action=action,
+        at=max([now, *(at + least for at in about)]),
+        source=change.source,
+        words=change.words,
+        words_version=change.words_version,
+        language=change.language,
+        origin=change.origin,
+    )
+
+
+def _event(record: ConsentRecord, send_id: str, store: Store) -> Event:
+    """A change as a track event (https://segment.com/docs/connections/spec/email/).
+
+    It carries no address of a browser: that is kept for a shorter time than events are (`tidings.retention`).
+    """
+    entry = store.ledger_entry(send_id)
+    is_withdrawn = record.category in NO_MAIL and not record.given
     properties = {
-        "category": change.category,
-        "email_id": link.send_id,
+        "category": record.category,
+        "email_id": send_id,
         "campaign_id": entry.decision.rule_id if entry else None,
-        "source": change.source,
-        "words": change.words,
+        "source": record.source,
+        "words": record.words,
+        "words_version": record.words_version,
+        "language": record.language,
     }
-    kind, _, identity = link.person.partition(":")
+    return track(
+        message_id=record.record_id.partition(":")[0],
+        name="Consent Withdrawn" if is_withdrawn else _NAMES[record.action],
+        person=record.person,
+        properties=properties,
+        at=record.at,
+    )
+
+
+def track(message_id: str, name: str, person: str, properties: dict[str, Any], at: datetime) -> Event:
+    """What a person did on one of our pages, as an event; properties that are empty are left out."""
+    kind, _, identity = person.partition(":")
     return Event(
-        message_id=f"consent-{digest}",
+        message_id=message_id,
         type="track",
-        event="Consent Given" if change.given else "Unsubscribed",
+        event=name,
         user_id=identity if kind == "u" else None,
         anonymous_id=identity if kind == "a" else None,
         timestamp=at,
         received_at=at,
         properties=msgspec.Raw(msgspec.json.encode({name: value for name, value in properties.items() if value})),
     )
+
+
+def _digest(*said: str) -> str:
+    return hashlib.blake2b(msgspec.json.encode(said), digest_size=16).hexdigest()

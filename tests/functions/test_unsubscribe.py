@@ -6,11 +6,14 @@ import logging
 import re
 import sqlite3
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 from typing import Any
 
 import flask
 import msgspec
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from werkzeug.test import Client, TestResponse
 
 from functions.unsubscribe import UnsubscribePages
@@ -20,7 +23,9 @@ from tidings.adapters.pubsub import Publisher
 from tidings.adapters.sqlite_store import SqliteStore
 from tidings.consent import from_event, permission
 from tidings.events import SCHEMA
+from tidings.feedback import Origin
 from tidings.links import unsubscribe_url
+from tidings.tokens import Preferences, read_preferences
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 
@@ -41,9 +46,11 @@ def refusal(room: MailRoom, category: str = "reminders") -> str | None:
     return permission("marketing", category, room.store.consent("u:ada"))
 
 
-def buttons(response: TestResponse) -> dict[str, str]:
+def buttons(response: flask.Response | TestResponse) -> dict[str, str]:
     """The choices that a page offers, with their words."""
-    found = re.findall(r'<button type="submit" name="choice" value="([a-z_]+)"[^>]*>([^<]+)</button>', response.text)
+    found = re.findall(
+        r'<button type="submit" name="choice" value="([a-z_]+)"[^>]*>([^<]+)</button>', response.get_data(as_text=True)
+    )
     return dict(found)
 
 
@@ -63,11 +70,20 @@ def test_looking_at_the_link_changes_nothing(room: MailRoom, client: Client, met
 def test_the_page_says_what_it_is_about_and_offers_both_ways_out(room: MailRoom, client: Client) -> None:
     """Less of it, or none at all; in words a person uses, from a sender they know."""
     response = client.get(link(room, category="product_news-weekly"))
-    assert "You get “product news weekly” email from Northwind Living." in response.text
+    assert "You get “Product news weekly” email from Northwind Living." in response.text
     assert buttons(response) == {
-        "category": "Stop “product news weekly” email",
+        "category": "Stop “Product news weekly” email",
         "all": "Stop all marketing email",
     }
+    assert "You get “Unfinished forms” email from Northwind Living." in client.get(link(room)).text
+
+
+def test_the_page_leads_to_all_choices(room: MailRoom, client: Client) -> None:
+    """Whoever has this link has the other one too: both stand in the same mail."""
+    [path] = re.findall(r'<a href="(/p/[^"]+)"', client.get(link(room)).text)
+    assert read_preferences(path.removeprefix("/p/"), room.settings.secret) == Preferences(
+        "u:ada", a_decision().send_id
+    )
 
 
 def test_mail_without_a_category_offers_one_way_out(room: MailRoom, client: Client) -> None:
@@ -145,20 +161,46 @@ def test_one_click_may_be_repeated(room: MailRoom, client: Client) -> None:
     assert len(room.store.consent("u:ada")) == 2
 
 
-@pytest.mark.parametrize("path", ["/u/garbage", "/u/", "/"])
-def test_one_click_on_an_unknown_link_is_accepted_and_does_nothing(room: MailRoom, client: Client, path: str) -> None:
-    """Trying again would not help, so the mail program is not asked to."""
-    assert client.post(path, data=ONE_CLICK).status_code == 200
+@pytest.mark.parametrize("path", ["/u/garbage", "/u/", "/", "/p/{token}", "/u/x{token}", "/u/{token}x"])
+def test_one_click_on_a_forged_link_is_refused_and_does_nothing(room: MailRoom, client: Client, path: str) -> None:
+    """A mail program must not tell anybody that they are unsubscribed when they are not."""
+    answer = client.post(path.replace("{token}", link(room).removeprefix("/u/")), data=ONE_CLICK)
+    assert answer.status_code == 404
     assert room.events() == []
+    assert refusal(room) is None
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(at=st.integers(0, 200), letter=st.sampled_from("ABCDabcd0123-_."))
+def test_a_token_that_was_altered_anywhere_is_refused(room: MailRoom, client: Client, at: int, letter: str) -> None:
+    """Nobody can turn the link to their own mail into one to somebody else's."""
+    path = link(room)
+    at = len("/u/") + at % (len(path) - len("/u/") - 1)  # the last character is the test below
+    altered = path[:at] + letter + path[at + 1 :]
+    assert altered == path or client.post(altered, data=ONE_CLICK).status_code == 404
+    assert altered == path or refusal(room) is None
 
 
 def test_a_malleable_token_is_the_same_person_once(room: MailRoom, client: Client) -> None:
-    """Every spelling of a token that still verifies means the same withdrawal."""
+    """base64url has spare bits in its last letter: a spelling that still verifies says the same, any other nothing."""
     path = link(room)
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-    for letter in letters:
-        assert client.post(path[:-1] + letter, data=ONE_CLICK).status_code == 200
+    answers = [client.post(path[:-1] + letter, data=ONE_CLICK).status_code for letter in letters]
+    assert set(answers) == {200, 404}
     assert len(room.events()) == 1
+
+
+def test_the_link_in_the_very_header_unsubscribes(room: MailRoom, client: Client) -> None:
+    """As a mail program does it: the bytes between the first angle brackets, and nothing else that it knows."""
+    room.meet("u:0d5c6d6e-7c55-4b1a", "grace@example.com")
+    room.push(a_decision(person="u:0d5c6d6e-7c55-4b1a"))
+    data = room.mail.mails[0].data
+    [header] = [line for line in data.split(b"\r\n") if line.startswith(b"List-Unsubscribe: ")]
+    url = header.partition(b"<")[2].partition(b">")[0].decode()
+    assert len(url) > 150
+    answer = client.post(url.removeprefix(room.settings.public_url), data=ONE_CLICK, content_type="multipart/form-data")
+    assert answer.status_code == 200
+    assert not room.store.consent("u:0d5c6d6e-7c55-4b1a")[-1].given
 
 
 # The page's own buttons
@@ -168,13 +210,15 @@ def test_leaving_a_category_leaves_the_rest(room: MailRoom, client: Client) -> N
     """And says so, with a way back."""
     response = client.post(link(room), data={"choice": "category"})
     assert response.status_code == 200
-    assert "You get no more “reminders” email from Northwind Living." in response.text
+    assert "You get no more “Unfinished forms” email from Northwind Living." in response.text
     assert list(buttons(response)) == ["resubscribe", "all"]
     assert 'class="primary"' not in response.text
     assert (refusal(room), refusal(room, "cart")) == ("opted_out", None)
     record = room.store.consent("u:ada")[-1]
     assert (record.category, record.given, record.source) == ("reminders", False, "preferences_page")
-    assert record.words == "Stop “reminders” email"
+    assert record.words == "Stop “Unfinished forms” email"
+    [proof] = [one for one in room.store.consent("u:ada", origins=True) if one.record_id == record.record_id]
+    assert proof.origin == Origin(ip="127.0.0.1", user_agent=f"Werkzeug/{version('werkzeug')}")
 
 
 def test_leaving_everything_leaves_everything(room: MailRoom, client: Client) -> None:
@@ -356,12 +400,52 @@ def test_a_try_that_may_have_been_published_is_published_as_the_same_event(room:
     assert first.message_id == second.message_id
 
 
-def test_consent_that_cannot_be_told_is_not_given(room: MailRoom) -> None:
-    """Coming back waits until it can be told; in doubt there is no consent."""
-    Pages(room).post(link(room), choice="category")
+def test_what_could_not_be_told_is_told_by_whatever_the_person_does_next(room: MailRoom) -> None:
+    """In the order in which it was said, and each of it once."""
     deaf = Pages(room, publisher=Publisher("a-project-without-topics", timeout=1))
+    assert deaf.post(link(room), choice="category").status_code == 503
     assert deaf.post(link(room), choice="resubscribe").status_code == 503
+    assert refusal(room) is None
+    for _ in range(2):
+        assert Pages(room).post(link(room, episode="another mail"), choice="all").status_code == 200
+    assert [event.event for event in room.events()] == ["Unsubscribed", "Consent Given", "Unsubscribed"]
+
+
+@pytest.mark.parametrize("step", ["put_note", "record_consent", "publish", "forget"])
+def test_a_crash_at_any_step_loses_nothing(room: MailRoom, step: str) -> None:
+    """The mail program got no answer, and asks again: the withdrawal holds, and is told as one event."""
+
+    class CrashError(Exception):
+        pass
+
+    def crash(*_: object) -> None:
+        raise CrashError
+
+    with pytest.MonkeyPatch.context() as break_off:
+        if step == "publish":
+            break_off.setattr(room.publisher, "publish", crash)
+        elif step == "forget":
+            put = room.store.put_note
+            break_off.setattr(room.store, "put_note", lambda name, value: put(name, value) if value else crash())
+        else:
+            break_off.setattr(room.store, step, crash)
+        with pytest.raises(CrashError):
+            Pages(room).post(link(room), **ONE_CLICK)
+    assert (refusal(room) == "opted_out") is (step in ("publish", "forget"))
+    assert Pages(room).post(link(room), **ONE_CLICK).status_code == 200
     assert refusal(room) == "opted_out"
+    assert len({event.message_id for event in room.events()}) == 1
+    assert len(room.store.consent("u:ada")) == 2
+
+
+def test_the_link_in_mail_of_a_kind_that_was_switched_on_alone_ends_it(room: MailRoom) -> None:
+    """Everything was stopped, and then one kind wanted again: its mail can be left like any other."""
+    room.consent("u:ada", "marketing", given=False, at=ago(minutes=30))
+    room.consent("u:ada", "reminders", given=True, at=ago(minutes=20))
+    assert "Unsubscribe?" in Pages(room).get(link(room)).get_data(as_text=True)
+    assert Pages(room).post(link(room), choice="all").status_code == 200
+    assert refusal(room) == "opted_out"
+    assert list(buttons(Pages(room).get(link(room)))) == ["resubscribe_all"]
 
 
 def test_a_withdrawal_counts_although_our_clock_is_behind(room: MailRoom) -> None:

@@ -1,0 +1,279 @@
+"""The page on which a person sees and chooses what they get, `/p/<token>`: one for each person, without a login.
+
+Its link may be forwarded, so the page tells nothing that is not already in the mail that carried it, and does nothing
+that cannot be taken back. Copies and erasure are only asked for here; they are confirmed from the mailbox itself.
+
+GET and HEAD change nothing, with one exception: a browser that sends `Sec-GPC: 1` objects to the sale and sharing of
+data with every request that it makes (11 CCR 7025), and is taken at its word by the first one. It is about no mail.
+"""
+
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+import flask
+import msgspec
+
+from functions import origins, preferences
+from functions.html_pages import LinkPages
+from functions.preferences import Change
+from tidings import attributes, categories, choices
+from tidings.adapters.pubsub import Message
+from tidings.choices import Choice
+from tidings.consent import MARKETING, SALE_AND_SHARING, address_digest, latest, person_digest
+from tidings.errors import AddressError, PublishError
+from tidings.events import encode
+from tidings.message import ascii_address
+from tidings.store import ConsentRecord, Profile, Suppression
+from tidings.tokens import Preferences, read_preferences
+
+log = logging.getLogger(__name__)
+
+_Kept = TypeVar("_Kept")
+
+STOP_ALL = "Stop all marketing email"
+MOST = 500
+"""How far sends, events and the like are counted: each one is a read in the database."""
+ASK_AGAIN = timedelta(hours=1)
+"""A copy or an erasure is asked for once in this time, however often the button is pressed: each one is a mail."""
+
+
+class PreferenceCentre(LinkPages):
+    """Answers the requests to `/p/<token>`; see `LinkPages`."""
+
+    path = "p"
+
+    def _answer(self, request: flask.Request, token: str) -> flask.Response:
+        link = read_preferences(token, self._settings.secret)
+        if link is None:
+            return self._unknown()
+        erased = self._store.erased_at(person_digest(link.person, self._settings.secret))
+        if erased and self._store.profile(link.person) is None and not self._store.consent(link.person):
+            return self._gone(erased)
+        if request.headers.get("Sec-GPC") == "1" and request.method != "HEAD":
+            self._note_objection(link, request)
+        return self._post(link, request) if request.method == "POST" else self._show(link, request)
+
+    def _post(self, link: Preferences, request: flask.Request) -> flask.Response:
+        match request.form.get("choice", ""):
+            case "save":
+                return self._save(link, request)
+            case "none":
+                self._apply([self._change(MARKETING, False, STOP_ALL, request)], link)
+                return self._show(link, request, notices=["You get no more marketing email from us, as of now."])
+            case "export" | "erase" as what:
+                return self._ask(what, link, request)
+            case _:
+                error = "Nothing was changed, because the form arrived incomplete. Please choose again."
+                return self._show(link, request, 400, error=error)
+
+    def _save(self, link: Preferences, request: flask.Request) -> flask.Response:
+        """Keep what was ticked: what stops mail in any case, and what begins it only by the words that were read."""
+        records = self._store.consent(link.person)
+        offered = {one.category: one for one in self._offered(records, request)}
+        edition = choices.version(list(offered.values()))
+        pairs = [one.partition(":") for one in request.form.getlist("was")]
+        was = {category: state == "on" for state, _, category in pairs if category in offered}
+        asked = choices.meant(was, request.form.getlist("want"))
+        is_current = request.form.get("version") == edition and len(was) == len(offered)
+        changes = [
+            self._change(category, given, offered[category].words(given), request, edition, offered[category].language)
+            for category, given in asked
+            if is_current or not given
+        ]
+        made = self._apply(changes, link)
+        if not is_current:
+            error = (
+                "The choices on this page have changed since you opened it. What you switched off is off; please look "
+                "at the rest once more."
+            )
+            return self._show(link, request, 409, error=error)
+        return self._show(link, request, notices=self._told(made, offered, link))
+
+    def _told(self, made: Sequence[ConsentRecord], offered: dict[str, Choice], link: Preferences) -> list[str]:
+        """What came of it, one sentence a change."""
+        if not made:
+            return ["Your choices were already saved like this."]
+        known = categories.load(self._settings.policy)
+        off = [offered[one.category].name for one in made if not one.given]
+        waiting = [offered[one.category].name for one in made if one.given and known[one.category].double_opt_in]
+        on = [offered[one.category].name for one in made if one.given and not known[one.category].double_opt_in]
+        notices = ["Saved. It holds from the next mail on."]
+        notices += [f"Switched off: {', '.join(off)}."] if off else []
+        notices += [f"Switched on: {', '.join(on)}."] if on else []
+        if waiting:
+            where = self._masked(self._store.profile(link.person)) or "your address"
+            notices.append(f"{', '.join(waiting)}: we have sent you a mail to confirm, to {where}.")
+        return notices
+
+    def _ask(self, what: str, link: Preferences, request: flask.Request) -> flask.Response:
+        """Publish `Data Requested`; a rule sends the mail that confirms it to the address on file.
+
+        The messageId is that of the hour, so whoever presses the button again and again asks once.
+        """
+        if not self._can_ask(self._store.profile(link.person)):
+            return self._show(link, request, 409, error="There is no address that we could send a mail to.")
+        now = self._clock()
+        hour = int(now.timestamp() // ASK_AGAIN.total_seconds())
+        digest = hashlib.blake2b(msgspec.json.encode((link.person, what, hour)), digest_size=16).hexdigest()
+        said = {"what": what, "email_id": link.send_id, "source": "preferences_page"}
+        event = preferences.track(f"data-{digest}", "Data Requested", link.person, said, now)
+        self._publisher.publish(self._settings.events_topic, [Message(encode(event), attributes.of_event(event))])
+        log.info("Data was asked for", extra={"labels": {"what": what}})
+        where = self._masked(self._store.profile(link.person))
+        done = "downloaded" if what == "export" else "erased"
+        notices = [
+            f"Please look into your mailbox, {where}: we send you a link there. Nothing is {done} before you use it.",
+            "It can take a minute. We send such a mail once an hour at most.",
+        ]
+        return self._show(link, request, notices=notices)
+
+    def _note_objection(self, link: Preferences, request: flask.Request) -> None:
+        """Record that the browser objects to sale and sharing, once."""
+        objection = Change(SALE_AND_SHARING, False, "gpc", "Sec-GPC: 1", origin=origins.read(request))
+        try:
+            self._apply([objection], link)
+        except PublishError as error:  # it is kept, and told when the person comes again
+            log.warning("An objection is told later: %s", error)
+
+    def _apply(self, changes: Sequence[Change], link: Preferences) -> list[ConsentRecord]:
+        made = preferences.apply_all(
+            changes, link, self._clock(), self._store, self._publisher, self._settings.events_topic
+        )
+        for record in made:
+            log.info("A choice was made", extra={"labels": {"source": record.source, "action": record.action}})
+        return made
+
+    def _change(
+        self, category: str, given: bool, words: str, request: flask.Request, edition: str = "", language: str = "en"
+    ) -> Change:
+        origin = origins.read(request)
+        return Change(category, given, "preferences_page", words, edition, language, origin)
+
+    def _offered(self, records: Sequence[ConsentRecord], request: flask.Request) -> list[Choice]:
+        """Every box, in order; the last one is not about mail."""
+        known = categories.load(self._settings.policy)
+        said = [record.language for record in reversed(records) if record.language]
+        wanted = [tag for tag, quality in request.accept_languages if quality > 0] or said[:1]
+        return [*choices.kinds_of_mail(known, records, wanted), choices.watching(records)]
+
+    def _show(
+        self,
+        link: Preferences,
+        request: flask.Request,
+        status: int = 200,
+        notices: Sequence[str] = (),
+        error: str = "",
+    ) -> flask.Response:
+        """The page for how things stand now."""
+        profile = self._store.profile(link.person)
+        records = self._store.consent(link.person)
+        *kinds, watching = self._offered(records, request)
+        objection = latest(records).get(SALE_AND_SHARING)
+        return self._page(
+            "preferences.html",
+            status,
+            title=f"What you get from {self._sender}",
+            intro=self._intro(profile),
+            error=error,
+            notices=notices,
+            blocked=self._blocked(profile),
+            standing=_standing(kinds, records),
+            choices=kinds,
+            tracking=watching,
+            version=choices.version([*kinds, watching]),
+            gpc=f" since {_day(objection.at)}" if objection and not objection.given else "",
+            save=choices.SAVE,
+            stop_all=STOP_ALL,
+            kept=self._kept(link.person, profile, records),
+            can_ask=self._can_ask(profile),
+            asking=(
+                f"This page may have been forwarded, so each button first sends a mail to {self._masked(profile)}. "
+                "Nothing happens before you confirm there."
+            ),
+        )
+
+    def _gone(self, erased: datetime) -> flask.Response:
+        sentence = (
+            f"Your data was erased on {_day(erased)}. What is left is a fingerprint of your address, by which we know "
+            "that we must not write to it, and a receipt. Neither says who you are."
+        )
+        return self._say(200, "We keep nothing about you", sentence)
+
+    def _intro(self, profile: Profile | None) -> str:
+        where = self._masked(profile)
+        return (
+            f"These are the choices for {where}. " if where else "These are your choices. We have no address of yours."
+        )
+
+    def _blocked(self, profile: Profile | None) -> list[str]:
+        """Why nothing is sent to the address, whatever is ticked."""
+        found = self._suppression(profile)
+        if found is None:
+            return []
+        why = {
+            "complained": "because a mail of ours was reported as spam from there",
+            "erased": "because its data was erased, and we promised not to write there again",
+        }.get(found.reason, "because its mail server told us that there is no such mailbox")
+        return [
+            f"We send nothing to this address since {_day(found.at)}, {why}.",
+            f"If that is wrong, write to {self._address}. Your choices below are kept, and have no effect until then.",
+        ]
+
+    def _kept(self, person: str, profile: Profile | None, records: Sequence[ConsentRecord]) -> list[tuple[str, str]]:
+        """How much is kept, and of what; never what it says."""
+        lines = self._store.activity(person, MOST)
+        feedback = self._store.feedback(person, limit=MOST)
+        sends = self._store.ledger(person, MOST)
+        facts = [value for value in profile.traits.values() if value is not None] if profile else []
+        since = profile.first_seen if profile else None
+        return [
+            ("Address", self._masked(profile) or "none"),
+            ("First heard of you", _day(since) if since else "not known"),
+            ("Facts about you, such as your name", str(len(facts))),
+            ("Things you did on our site or in our app", _count(lines, lambda line: line.kind == "event")),
+            ("Mails that we sent you", _count(sends, lambda entry: entry.status == "sent")),
+            ("Opens and clicks", _count(feedback, lambda one: one.kind in ("opened", "clicked"))),
+            ("Records of your choices", str(len(records))),
+        ]
+
+    def _can_ask(self, profile: Profile | None) -> bool:
+        """Whether a mail to confirm something would reach anybody."""
+        return bool(self._masked(profile)) and self._suppression(profile) is None
+
+    def _suppression(self, profile: Profile | None) -> Suppression | None:
+        address = _address(profile)
+        return self._store.suppression(address_digest(address, self._settings.secret)) if address else None
+
+    def _masked(self, profile: Profile | None) -> str:
+        """The address for those who know it already: `a•••@e•••.com`. Empty when there is none."""
+        local, _, domain = _address(profile).rpartition("@")
+        return f"{local[0]}•••@{domain[0]}•••.{domain.rpartition('.')[2]}" if local else ""
+
+
+def _address(profile: Profile | None) -> str:
+    try:
+        return ascii_address(profile.traits.get("email")) if profile else ""
+    except AddressError:
+        return ""
+
+
+def _standing(kinds: Sequence[Choice], records: Sequence[ConsentRecord]) -> str:
+    """What the boxes add up to, and what a tick will do."""
+    general = latest(records).get(MARKETING)
+    if general and not general.given and not any(one.on for one in kinds):
+        return "You have stopped all of it. Tick what you would like: you get that, and nothing else."
+    if not any(one.on for one in kinds):
+        return "You get none of it. Tick what you would like: you get that, and nothing else."
+    return "You get what is ticked. Take a tick away, save, and it ends with the next mail."
+
+
+def _count(found: Sequence[_Kept], counts: Callable[[_Kept], bool]) -> str:
+    count = sum(1 for one in found if counts(one))
+    return f"{count} or more" if len(found) >= MOST else str(count)
+
+
+def _day(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%-d %B %Y}"
