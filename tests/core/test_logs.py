@@ -5,8 +5,10 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 
+from tests.provider_apis import Answer, ProviderApi
 from tidings import logs
 
 log = logging.getLogger("tidings.test")
@@ -54,3 +56,10 @@ def test_configuring_twice_does_not_log_twice(capsys: pytest.CaptureFixture[str]
     logs.configure()
     log.info("once")
     assert only_line(capsys)["message"] == "once"
+
+
+def test_a_request_to_a_provider_is_no_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    """The mailer says itself how each mail ended."""
+    with ProviderApi(lambda _: Answer(202)) as api, httpx.Client() as client:
+        client.post(f"http://{api.host}/v3/mail/send", content=b"{}")
+    assert capsys.readouterr().err == ""

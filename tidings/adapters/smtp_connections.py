@@ -1,6 +1,7 @@
 """Connections to one mail server, which outlive a mail: a handshake, TLS and a login cost more than the mail itself."""
 
 import smtplib
+import socket
 import ssl
 import threading
 import time
@@ -144,6 +145,10 @@ class Connections:
         except OSError as error:
             raise unreachable(error) from None
         try:
+            assert smtp.sock
+            # Whatever is said is said in one piece. The last part of a mail would otherwise wait for the other side to
+            # acknowledge what came before it, which takes 40 ms on a connection that is not new.
+            smtp.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             smtp.ehlo_or_helo_if_needed()
             if not server.secure and server.tls != "none":
                 self._encrypt(smtp)
