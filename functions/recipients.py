@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from tidings import categories
 from tidings.bookkeeping import GRACE
-from tidings.consent import MARKETING, address_digest, permission
+from tidings.consent import ERASED, MARKETING, address_digest, is_erased, permission
 from tidings.decisions import Decision, Reason
 from tidings.errors import AddressError, TemporaryError, TidingsError
 from tidings.message import ascii_address
@@ -66,6 +67,8 @@ def _person(decision: Decision, store: Store, settings: Settings, now: datetime)
         if now - decision.decided_at < GRACE:
             raise TemporaryError("the address is not known yet")
         raise SuppressedError("missing_address", "no email trait" if profile else "no profile")
+    if is_erased(email):
+        raise SuppressedError("suppressed_address", ERASED)
     try:
         address = ascii_address(email)
     except AddressError as fault:
@@ -73,7 +76,9 @@ def _person(decision: Decision, store: Store, settings: Settings, now: datetime)
     digest = address_digest(address, settings.secret)
     if store.suppression(digest):
         raise SuppressedError("suppressed_address")
-    refusal = permission(decision.kind, decision.category or MARKETING, store.consent(decision.person))
+    category = categories.load(settings.policy)[decision.category or MARKETING]
+    records = store.consent(decision.person)
+    refusal = permission(decision.kind, category.id, records, double_opt_in=category.double_opt_in)
     if refusal:
         raise SuppressedError(refusal)
     return Recipient(address, profile, digest)

@@ -6,6 +6,7 @@ ePrivacy article 13 (no marketing mail without prior consent). Records are appen
 
 import hashlib
 import hmac
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -44,6 +45,12 @@ NAMES = _SPEAKS_OF_CONSENT.keys()
 """The events that carry consent."""
 
 
+ERASED = "erased"
+"""Why an address is suppressed whose owner has asked for erasure: nobody may bring it back in plain text."""
+
+_MARKER = "suppressed:"
+
+
 def address_digest(address: str, secret: str) -> str:
     """The name under which an address is suppressed: it can be compared, and not be turned back into the address.
 
@@ -54,6 +61,20 @@ def address_digest(address: str, secret: str) -> str:
         SettingsError: there is no secret. Without one, anybody who guesses an address can check the guess.
     """
     return _digest(_normalised(address), secret)
+
+
+def erased_marker(digest: str) -> str:
+    """What stands in the place of an address whose owner was erased, when somebody brings it once more.
+
+    Args:
+        digest: of the address, as `address_digest` returns it.
+    """
+    return _MARKER + digest
+
+
+def is_erased(value: object) -> bool:
+    """Whether this is an `erased_marker`, and no address."""
+    return isinstance(value, str) and bool(re.fullmatch(f"{_MARKER}[0-9a-f]{{64}}", value))
 
 
 def person_digest(person: str, secret: str) -> str:

@@ -9,11 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.contracts.samples import NOON, at
-from tidings.consent import address_digest, from_event, permission, person_digest
+from tidings.consent import (
+    SALE_AND_SHARING,
+    address_digest,
+    erased_marker,
+    from_event,
+    is_erased,
+    permission,
+    person_digest,
+)
 from tidings.errors import InvalidEventError
 from tidings.events import Event, decode, encode
+from tidings.feedback import Origin
 from tidings.settings import SettingsError
-from tidings.store import ConsentRecord
+from tidings.store import ConsentAction, ConsentRecord
 
 SECRET = "a secret of the tests"
 
@@ -190,6 +199,111 @@ class TestPermission:
                 assert permission("marketing", NEWS, more) is not None
 
 
+def said(action: ConsentAction, seconds: float, category: str = NEWS, **fields: Any) -> ConsentRecord:
+    at_ = at(seconds)
+    name = f"{category}-{action}-{seconds}"
+    return ConsentRecord(
+        record_id=name, person="u:1", category=category, action=action, at=at_, source="event", **fields
+    )
+
+
+class TestDoubleOptIn:
+    """Where a category asks for it, only what was confirmed from the mailbox itself counts."""
+
+    @pytest.mark.parametrize(
+        ("history", "answer"),
+        [
+            ([], "no_consent"),
+            ([("given", NEWS)], "no_consent"),
+            ([("given", MARKETING)], "no_consent"),
+            ([("confirmed", NEWS)], None),
+            ([("given", NEWS), ("confirmed", NEWS)], None),
+            ([("confirmed", NEWS), ("given", NEWS)], None),
+            ([("confirmed", MARKETING)], "no_consent"),
+            ([("given", NEWS), ("confirmed", OTHER)], "no_consent"),
+            ([("confirmed", NEWS), ("withdrawn", NEWS)], "opted_out"),
+            ([("confirmed", NEWS), ("withdrawn", MARKETING)], "opted_out"),
+            ([("confirmed", NEWS), ("withdrawn", OTHER)], None),
+            ([("confirmed", NEWS), ("withdrawn", NEWS), ("given", NEWS)], "no_consent"),
+            ([("confirmed", NEWS), ("withdrawn", MARKETING), ("given", NEWS)], "no_consent"),
+            ([("confirmed", NEWS), ("withdrawn", NEWS), ("given", NEWS), ("confirmed", NEWS)], None),
+            ([("withdrawn", MARKETING), ("confirmed", NEWS)], None),
+        ],
+    )
+    def test_only_a_confirmation_that_no_later_no_overturned_lets_mail_out(
+        self, history: list[tuple[ConsentAction, str]], answer: str | None
+    ) -> None:
+        """In whatever order the records are handed in."""
+        records = [said(action, number, category) for number, (action, category) in enumerate(history)]
+        for order in itertools.permutations(records):
+            assert permission("marketing", NEWS, order, double_opt_in=True) == answer
+
+    def test_at_the_same_instant_no_wins(self) -> None:
+        """As everywhere."""
+        assert permission("marketing", NEWS, [said("confirmed", 1), said("withdrawn", 1)], double_opt_in=True)
+        words = [said("confirmed", 1), said("withdrawn", 1), said("given", 2)]
+        assert permission("marketing", NEWS, words, double_opt_in=True) == "no_consent"
+
+    def test_transactional_mail_asks_nobody(self) -> None:
+        """The mail that asks for the confirmation is one."""
+        assert permission("transactional", NEWS, [], double_opt_in=True) is None
+
+    @given(
+        st.lists(
+            st.builds(
+                said,
+                st.sampled_from(["given", "confirmed", "withdrawn"]),
+                st.integers(0, 4),
+                st.sampled_from([MARKETING, NEWS, OTHER]),
+            )
+        )
+    )
+    def test_it_never_allows_what_a_single_word_would_not(self, records: list[ConsentRecord]) -> None:
+        """It only asks for more, and calls it by the same name."""
+        once, twice = (permission("marketing", NEWS, records, double_opt_in=asked) for asked in (False, True))
+        assert twice == once or (once is None and twice == "no_consent")
+
+
+class TestChannels:
+    """What is said of text messages is kept, and is no word on mail."""
+
+    def test_another_channel_neither_allows_nor_forbids_mail(self) -> None:
+        """Nor confirms it."""
+        sms = {"channel": "sms"}
+        assert permission("marketing", NEWS, [said("given", 1, **sms)]) == "no_consent"
+        assert permission("marketing", NEWS, [said("given", 1), said("withdrawn", 2, **sms)]) is None
+        words = [said("given", 1), said("confirmed", 2, **sms)]
+        assert permission("marketing", NEWS, words, double_opt_in=True) == "no_consent"
+        words = [said("confirmed", 1), said("withdrawn", 2, MARKETING, **sms)]
+        assert permission("marketing", NEWS, words, double_opt_in=True) is None
+
+    def test_the_objection_to_sale_and_sharing_says_nothing_about_mail(self) -> None:
+        """`Sec-GPC: 1` is no unsubscribe."""
+        assert permission("marketing", NEWS, [said("given", 1), said("withdrawn", 2, SALE_AND_SHARING)]) is None
+        assert permission("marketing", NEWS, [said("withdrawn", 2, SALE_AND_SHARING)]) == "no_consent"
+
+
+class TestErasedMarker:
+    """What stands in the place of an erased address."""
+
+    @given(st.emails())
+    def test_it_is_known_by_its_looks_and_holds_no_address(self, address: str) -> None:
+        """So that nobody mistakes it for something to mail."""
+        marker = erased_marker(address_digest(address, SECRET))
+        assert is_erased(marker)
+        assert "@" not in marker
+        assert not is_erased(address)
+
+    @pytest.mark.parametrize("value", [None, 5, "", "suppressed:", "suppressed:" + "g" * 64, " suppressed:" + "0" * 64])
+    def test_nothing_else_is_one(self, value: object) -> None:
+        """A digest has 64 hexadecimal characters."""
+        assert not is_erased(value)
+
+
+def raw(value: object) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(value))
+
+
 def event(name: str, properties: Any = None, **fields: Any) -> Event:
     raw = msgspec.Raw(msgspec.json.encode({} if properties is None else properties))
     values: dict[str, Any] = {
@@ -235,6 +349,40 @@ class TestFromEvent:
         (found,) = from_event(event("Unsubscribed", properties))
         assert (found.category, found.given) == ("news", False)
 
+    def test_what_was_shown_where_and_in_which_language_is_kept_for_the_proof(self) -> None:
+        """Which edition of the words, and the browser that they were shown in."""
+        properties = {"words": "Ja, gern", "words_version": "2026-03", "language": "de", "channel": "sms"}
+        context = {"ip": "203.0.113.7", "userAgent": "Mozilla/5.0", "locale": "de-CH", "page": {"url": "/"}}
+        (found,) = from_event(event("Consent Confirmed", properties, context=raw(context)))
+        assert (found.action, found.words, found.words_version, found.language) == (
+            "confirmed",
+            "Ja, gern",
+            "2026-03",
+            "de",
+        )
+        assert (found.channel, found.origin) == ("sms", Origin(ip="203.0.113.7", user_agent="Mozilla/5.0"))
+        assert found.record_id == "m-1:marketing:confirmed:sms"
+
+    def test_the_language_is_the_browsers_when_nobody_says_which(self) -> None:
+        """`context.locale`, as SDKs send it."""
+        (found,) = from_event(event("Consent Given", context=raw({"locale": "pt-BR"})))
+        assert (found.language, found.origin, found.channel) == ("pt-BR", None, "email")
+
+    @pytest.mark.parametrize(
+        "context",
+        [
+            {"ip": 5, "userAgent": ["x"], "locale": {"a": 1}},
+            {"ip": None, "userAgent": "", "locale": None},
+            msgspec.Raw(b'{"ip": "\xff"}'),
+            msgspec.Raw(b'{"ip": "203.0.113.7", "screen": {"density": 1e999}, "locale": 5}'),
+        ],
+    )
+    def test_a_withdrawal_is_not_lost_because_its_context_is_odd(self, context: Any) -> None:
+        """It is where the word came from that is unknown, and not the word."""
+        odd = context if isinstance(context, msgspec.Raw) else raw(context)
+        (found,) = from_event(msgspec.structs.replace(event("Unsubscribed"), context=odd))
+        assert (found.action, found.language) == ("withdrawn", "")
+
     def test_a_visitor_without_a_name_can_consent(self) -> None:
         """The record is kept under the anonymous key."""
         (found,) = from_event(event("Consent Given", user_id=None, anonymous_id="x"))
@@ -251,7 +399,7 @@ class TestFromEvent:
         assert from_event(page) == []
         assert from_event(msgspec.structs.replace(event("Consent Given"), type="page")) == []
 
-    @pytest.mark.parametrize("field", ["category", "words", "source"])
+    @pytest.mark.parametrize("field", ["category", "words", "words_version", "language", "channel", "source"])
     @pytest.mark.parametrize("value", [5, True, ["news"], {"a": 1}])
     def test_a_property_that_is_no_text_is_refused(self, field: str, value: object) -> None:
         """With its path, and without its value."""

@@ -99,14 +99,14 @@ class MailRoom:
         if agreed:
             self.consent(person, "marketing", given=True, at=ago(hours=1))
 
-    def consent(self, person: str, category: str, *, given: bool, at: datetime) -> None:
-        """Record one word on consent."""
-        record_id = f"{category}:{at.isoformat()}:{given}"
+    def consent(self, person: str, category: str, *, given: bool, at: datetime, confirmed: bool = False) -> None:
+        """Record one word on consent; `confirmed` says that it came from the mailbox itself."""
+        record_id = f"{category}:{at.isoformat()}:{given}:{confirmed}"
         record = ConsentRecord(
             record_id=record_id,
             person=person,
             category=category,
-            action="given" if given else "withdrawn",
+            action="confirmed" if confirmed else "given" if given else "withdrawn",
             at=at,
             source="import",
         )

@@ -8,8 +8,9 @@ import pytest
 from tests.functions.mail_room import SUPPORT, MailRoom, ago
 from tests.sends import NOW, a_decision
 from tidings import decisions
-from tidings.consent import address_digest
+from tidings.consent import address_digest, erased_marker
 from tidings.decisions import Decision
+from tidings.explaining.advice import stop_of_mailer
 from tidings.store import Activity
 
 
@@ -113,3 +114,34 @@ def test_the_decision_itself_is_not_part_of_what_the_person_did(room: MailRoom) 
     text = body(room)
     assert "cart-abandoned" in text
     assert "Rule login-trouble decided" not in text
+
+
+# Mail to a person
+
+
+def test_the_newsletter_goes_to_those_alone_who_have_confirmed_it_from_their_mailbox(room: MailRoom) -> None:
+    """The shipped category asks for a double opt-in; even a yes to it is only somebody typing an address."""
+    first, second, third = (a_decision(category="newsletter", episode=name) for name in ("e1", "e2", "e3"))
+    room.consent("u:ada", "newsletter", given=True, at=ago(minutes=9))
+    assert room.push(first) == 204
+    assert room.ending(first) == ("suppressed", "no_consent", "")
+    room.consent("u:ada", "newsletter", given=True, confirmed=True, at=ago(minutes=8))
+    assert room.push(second) == 204
+    assert room.ending(second) == ("sent", None, "")
+    room.consent("u:ada", "newsletter", given=False, at=ago(minutes=7))
+    room.consent("u:ada", "newsletter", given=True, at=ago(minutes=6))
+    assert room.push(third) == 204
+    assert room.ending(third) == ("suppressed", "no_consent", "")
+
+
+def test_who_was_erased_gets_no_mail_when_their_address_is_brought_once_more(room: MailRoom) -> None:
+    """The pipeline has put a marker in its place, which is no address, and the ledger says what it is."""
+    marker = erased_marker(address_digest("grace@example.com", room.settings.secret))
+    room.meet("u:grace", marker)
+    decision, receipt = a_decision("u:grace"), a_decision("u:grace", episode="e2", kind="transactional")
+    assert [room.push(decision), room.push(receipt)] == [204, 204]
+    assert room.ending(decision) == room.ending(receipt) == ("suppressed", "suppressed_address", "erased")
+    assert room.mail.mails == []
+    stop = stop_of_mailer(room.entry(decision))
+    assert stop is not None
+    assert stop.gate == "suppression"

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple, get_args
 
+from tidings.consent import ERASED
 from tidings.decisions import Decision, GateName
 from tidings.explaining.explanation import MailerGate, Stop
 from tidings.store import LedgerEntry
@@ -97,7 +98,7 @@ def stop_of_mailer(entry: LedgerEntry) -> Stop | None:
         reason = entry.reason or ""
     else:
         return None
-    if reason == "suppressed_address" and entry.detail:  # the mail server has said so just now
+    if reason == "suppressed_address" and entry.detail not in ("", ERASED):  # the mail server has said so just now
         return _stop("hand_over", reason)
     return _stop(_MAILER.get(reason, "hand_over"), reason)
 
