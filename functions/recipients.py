@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 from tidings import categories
 from tidings.bookkeeping import GRACE
-from tidings.consent import ERASED, MARKETING, address_digest, is_erased, permission
+from tidings.consent import MARKETING, address_digest, is_erased, permission
 from tidings.decisions import Decision, Reason
 from tidings.errors import AddressError, TemporaryError, TidingsError
 from tidings.message import ascii_address
 from tidings.settings import Settings
-from tidings.store import Activity, Profile, Store
+from tidings.store import ERASED, Activity, Profile, Store
 
 PERSON = "person"
 LATEST = 25

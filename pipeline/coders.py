@@ -5,25 +5,33 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.coders import Coder
 
-from tidings import decisions, events, identity
+from tidings import decisions, erasure, events, identity
 from tidings.decisions import Decision
+from tidings.erasure import Erased
 from tidings.events import Event
 from tidings.identity import Handover
 
-_HANDOVER = b"handover "
+_HANDOVER, _ERASURE = b"handover ", b"erasure "
 
 
 class EventCoder(Coder):
-    """An event as the events topic carries it; a handover, which is an event with luggage, says that it is one."""
+    """An event as the events topic carries it; a handover, which is an event with luggage, says that it is one.
+
+    So does an erasure.
+    """
 
     def encode(self, value: Event) -> bytes:
         """See `Coder`."""
+        if isinstance(value, Erased):
+            return _ERASURE + erasure.encode(value)
         return _HANDOVER + events.encode(value) if isinstance(value, Handover) else events.encode(value)
 
     def decode(self, encoded: bytes) -> Event:
         """See `Coder`."""
         if encoded.startswith(_HANDOVER):
             return identity.decode(encoded[len(_HANDOVER) :])
+        if encoded.startswith(_ERASURE):
+            return erasure.decode(encoded[len(_ERASURE) :])
         return events.decode(encoded)
 
     def is_deterministic(self) -> bool:

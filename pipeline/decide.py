@@ -22,9 +22,10 @@ from pipeline import rulebooks
 from pipeline.decode import DEAD
 from pipeline.metrics import counter
 from pipeline.options import RulesSettings
-from tidings import dead_letter, events, identity, state
+from tidings import dead_letter, identity, intake, state
 from tidings.decisions import Decision
 from tidings.engine import Engine, Fault, Outcome
+from tidings.erasure import Erased
 from tidings.events import Event
 from tidings.identity import Handover
 from tidings.kinds.base import NEVER
@@ -81,8 +82,8 @@ class Reporter:
 
 def _dead(reason: str, detail: str, event: Event, now: int) -> TaggedOutput:
     at = datetime.fromtimestamp(now / 1000, UTC)
-    about = {"schema": identity.SCHEMA if isinstance(event, Handover) else events.SCHEMA}
-    data, labels = dead_letter.build("decide", reason, detail, events.encode(event), about, at)
+    raw, schema = intake.to_message(event)
+    data, labels = dead_letter.build("decide", reason, detail, raw, {"schema": schema}, at)
     return TaggedOutput(DEAD, PubsubMessage(data, labels))
 
 
@@ -97,6 +98,7 @@ class Decide(beam.DoFn):
         self._reporter = Reporter()
         self._drained = counter("drained_timers")
         self._failed = counter("failed_wakes")
+        self._erased = counter("erased")
         self._engine: Engine | None = None
 
     def start_bundle(self) -> None:
@@ -123,6 +125,7 @@ class Decide(beam.DoFn):
             known = state.decode(raw) if raw else PersonState(person)
             outcome, onward = identity.take(self._engine, known, event, now)
             sooner, after = _settle(known)
+            self._erased.inc(isinstance(event, Erased))
         except Exception as error:  # noqa: BLE001 - see above
             yield self._reporter.failed(event, error, now)
             return

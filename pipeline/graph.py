@@ -23,7 +23,7 @@ from pipeline.decode import ANONYMOUS, DEAD, Decode
 from pipeline.options import PipelineSettings
 from pipeline.replay import JOINED, Follow, Replay
 from pipeline.write import UpdateProfiles, WriteActivity, activity_of_event
-from tidings import attributes, dead_letter, decisions, events
+from tidings import attributes, dead_letter, decisions, intake
 from tidings.bookkeeping import activity_of_decision
 from tidings.decisions import Decision
 from tidings.events import Event
@@ -49,7 +49,9 @@ def _build_live(pipeline: beam.Pipeline, settings: PipelineSettings) -> None:
         subscription=settings.events_subscription, id_label=settings.id_label, with_attributes=True
     )
     decoded = decode(messages)
-    known = decoded.main | "Update profiles" >> beam.ParDo(UpdateProfiles(rules)).with_output_types(Keyed)
+    known = decoded.main | "Update profiles" >> beam.ParDo(UpdateProfiles(rules, settings.secret)).with_output_types(
+        Keyed
+    )
     decided = decide(known, settings)
 
     _ = (
@@ -139,7 +141,7 @@ def to_message(decision: Decision) -> PubsubMessage:
 
 def line_to_message(line: bytes) -> PubsubMessage:
     """A line of a file, as if it had come from the events topic."""
-    return PubsubMessage(line, {"schema": events.SCHEMA})
+    return PubsubMessage(line, {"schema": intake.schema_of_line(line)})
 
 
 def dead_letter_to_line(message: PubsubMessage) -> bytes:

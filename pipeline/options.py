@@ -40,6 +40,7 @@ class PipelineSettings(msgspec.Struct, frozen=True, kw_only=True):
         rules: see `RulesSettings`.
         events_subscription / events_topic / sends_topic / dead_letters_topic: full names; empty in the bounded form.
         input / output: in the bounded form, a file of events and the prefix of the files that are written.
+        secret: digests addresses, or names a version in Secret Manager that does; see `pipeline.secret`.
         until: in the bounded form, how far the history reaches, in milliseconds.
         id_label: the attribute by which Pub/Sub duplicates are dropped on arrival; only Dataflow can do that.
     """
@@ -49,6 +50,7 @@ class PipelineSettings(msgspec.Struct, frozen=True, kw_only=True):
     events_topic: str = ""
     sends_topic: str = ""
     dead_letters_topic: str = ""
+    secret: str = ""
     input: str = ""
     output: str = ""
     until: int = 0
@@ -67,6 +69,12 @@ class TidingsOptions(PipelineOptions):
         )
         live.add_argument("--sends_topic", default="", help="projects/P/topics/T for decisions.")
         live.add_argument("--dead_letters_topic", default="", help="projects/P/topics/T for what cannot be used.")
+        live.add_argument(
+            "--secret",
+            default="",
+            help="Recognises erased addresses: projects/P/secrets/S/versions/V, or the secret itself, which others on "
+            "the machine can read here; TIDINGS_SECRET when left out.",
+        )
         bounded = parser.add_argument_group("bounded: from a file of events, to files")
         bounded.add_argument("--input", default="", help="JSON lines, one event each, as on the events topic.")
         bounded.add_argument("--output", default="", help="Prefix: writes PREFIX-decisions.jsonl, -dead-letters.jsonl.")
@@ -108,6 +116,7 @@ class TidingsOptions(PipelineOptions):
             events_topic=self.events_topic,
             sends_topic=self.sends_topic,
             dead_letters_topic=self.dead_letters_topic,
+            secret=self.secret,
             input=self.input,
             output=self.output,
             until=_read_until(self.until),

@@ -16,6 +16,7 @@ from google.api_core.retry import Retry, if_exception_type
 from pipeline.options import RulesSettings
 from tidings import shadows
 from tidings.adapters.stores import open_store
+from tidings.bookkeeping import Told
 from tidings.engine import Engine
 from tidings.errors import InvalidRuleError, StoreError
 from tidings.rule_source import RuleSource
@@ -45,6 +46,7 @@ class _Worker:
 
     def __init__(self, settings: RulesSettings) -> None:
         self.store = open_store(settings.store, settings.project)
+        self.told = Told()
         self._source = RuleSource(self.store, template_names(), settings.time_scale)
         self._refresh_seconds = settings.refresh_seconds
         self._reporting = threading.Lock()
@@ -114,6 +116,12 @@ def store(settings: RulesSettings) -> Store:
     """The store that the rules come from; profiles and activity live there too."""
     with _lock:
         return _worker(settings).store
+
+
+def told(settings: RulesSettings) -> Told:
+    """Whom this process need not tell that store of again; see there."""
+    with _lock:
+        return _worker(settings).told
 
 
 def template_names() -> frozenset[str]:

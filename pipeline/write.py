@@ -8,12 +8,15 @@ from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 from google.api_core.retry import Retry, if_exception_type
 
-from pipeline import rulebooks
+from pipeline import rulebooks, secret
+from pipeline.metrics import counter
 from pipeline.options import RulesSettings
 from tidings import bookkeeping
 from tidings.bookkeeping import News
+from tidings.erasure import Erased
 from tidings.errors import StoreError
 from tidings.events import Event
+from tidings.reimports import Reimports
 from tidings.store import Activity
 
 _patiently = Retry(predicate=if_exception_type(StoreError), initial=0.2, maximum=10.0, timeout=120.0)
@@ -23,21 +26,33 @@ _patiently = Retry(predicate=if_exception_type(StoreError), initial=0.2, maximum
 class UpdateProfiles(beam.DoFn):
     """Writes what events say of profiles and consent, and only then lets them pass.
 
-    So a decision is never taken, and no mail asked for, before the address that the same visit brought is there.
+    So a decision is never taken, and no mail asked for, before the address that the same visit brought is there. An
+    address that was erased is taken out of the event first, for this step and all behind it: see `tidings.reimports`.
+
+    Args:
+        rules: where the store is.
+        secret_or_name: see `PipelineSettings.secret`.
     """
 
-    def __init__(self, rules: RulesSettings) -> None:
+    def __init__(self, rules: RulesSettings, secret_or_name: str = "") -> None:
         self._rules = rules
+        self._secret = secret_or_name
+        self._readdressed = counter("erased_addresses")
 
     def start_bundle(self) -> None:
         """Start with empty hands."""
         self._waiting: list[WindowedValue] = []
-        self._news = News()
+        self._news = News(rulebooks.told(self._rules))
+        found = secret.resolve(self._secret)
+        self._reimports = Reimports(rulebooks.store(self._rules), found, _patiently) if found else None
 
     def process(self, element: tuple[str, Event], timestamp: Any = beam.DoFn.TimestampParam) -> None:
         """Hold the event back, note what it brings."""
         key, event = element
-        self._waiting.append(WindowedValue(element, timestamp, (GlobalWindow(),)))
+        if self._reimports is not None:
+            event, given = self._reimports.cleaned(event), event
+            self._readdressed.inc(key == event.person and event is not given)
+        self._waiting.append(WindowedValue((key, event), timestamp, (GlobalWindow(),)))
         if key == event.person:  # otherwise it came for its person as well
             self._news.note(event)
 
@@ -68,7 +83,7 @@ class WriteActivity(beam.DoFn):
 
 
 def activity_of_event(element: tuple[str, Event]) -> Iterator[Activity]:
-    """Its line of the feed, once."""
+    """Its line of the feed, once; nothing of an erasure."""
     person, event = element
-    if person == event.person:
+    if person == event.person and not isinstance(event, Erased):
         yield bookkeeping.activity_of_event(event)

@@ -10,7 +10,8 @@ from typing import Any
 
 from tidings import belongings, consent, identity, profiles
 from tidings.decisions import Decision
-from tidings.events import Event
+from tidings.erasure import Erased
+from tidings.events import Event, millis
 from tidings.identity import Handover
 from tidings.store import Activity, ConsentRecord, ProfileUpdate, Store
 
@@ -20,10 +21,53 @@ GRACE = timedelta(seconds=60)
 Attempt = Callable[[Callable[..., None]], Callable[..., None]]
 
 
-class News:
-    """What some events bring, to be written in one go."""
+class Told:
+    """Of whom the store was told within the hour that they object to the sale of their data.
 
-    def __init__(self) -> None:
+    A browser says so with every page, and one record a person is enough: without this, every page view would cost a
+    write. It is a shortcut and no knowledge. What it has forgotten, or never heard of because another worker did the
+    writing, is written again, which changes nothing. It holds for an hour of the events' own time, so that somebody who
+    was erased elsewhere and comes back is not taken for told for long.
+
+    Args:
+        most: about so many people are remembered, the latest ones.
+    """
+
+    def __init__(self, most: int = 50_000) -> None:
+        self._half = max(1, most // 2)
+        self._latest: dict[str, int] = {}
+        self._before: dict[str, int] = {}
+
+    def has(self, event: Event) -> bool:
+        """Whether the store knows it of the event's person."""
+        return _hour(event) in (self._latest.get(event.person), self._before.get(event.person))
+
+    def add(self, event: Event) -> None:
+        """The store knows it now."""
+        if len(self._latest) >= self._half:
+            self._before, self._latest = self._latest, {}
+        self._latest[event.person] = _hour(event)
+
+    def forget(self, person: str) -> None:
+        """They were erased."""
+        self._latest.pop(person, None)
+        self._before.pop(person, None)
+
+
+def _hour(event: Event) -> int:
+    return millis(event.received_at) // 3_600_000
+
+
+class News:
+    """What some events bring, to be written in one go.
+
+    Args:
+        told: of whom the store needs not be told once more that they object to the sale of their data.
+    """
+
+    def __init__(self, told: Told | None = None) -> None:
+        self._told = Told() if told is None else told
+        self._objecting: dict[str, Event] = {}
         self._updates: list[ProfileUpdate] = []
         self._consent: list[ConsentRecord] = []
         self._joins: dict[tuple[str, str, bool], datetime] = {}
@@ -31,12 +75,22 @@ class News:
     def note(self, event: Event) -> None:
         """Take down what an event brings, once: not again for an anonymous id that hears of it as well.
 
+        An erasure brings nothing: the store has let go of the person before it was published.
+
         Raises:
             InvalidEventError: it brings what cannot be kept; `tidings.intake` refuses such events.
         """
+        if isinstance(event, Erased):
+            self._told.forget(event.person)
+            self._objecting.pop(event.person, None)
+            return
         if (update := profiles.from_event(event)) is not None:
             self._updates.append(update)
         self._consent += consent.from_event(event)
+        objection = consent.objection_to_sale(event)
+        if objection is not None and event.person not in self._objecting and not self._told.has(event):
+            self._objecting[event.person] = event
+            self._consent.append(objection)
         if isinstance(event, Handover):
             self._joins.setdefault((event.anonymous, event.person, True), event.timestamp)
         elif (anonymous := identity.joins(event)) is not None:
@@ -56,6 +110,8 @@ class News:
             attempt(store.update_profiles)(self._updates)
         if self._consent:
             attempt(store.record_consent)(self._consent)
+        for event in self._objecting.values():
+            self._told.add(event)
         for (anonymous, person, is_last), at in self._joins.items():
             attempt(belongings.hand_over)(store, anonymous, person, at, is_last=is_last)
 

@@ -45,9 +45,6 @@ NAMES = _SPEAKS_OF_CONSENT.keys()
 """The events that carry consent."""
 
 
-ERASED = "erased"
-"""Why an address is suppressed whose owner has asked for erasure: nobody may bring it back in plain text."""
-
 _MARKER = "suppressed:"
 
 
@@ -184,6 +181,7 @@ class _Context(msgspec.Struct, rename="camel"):
     ip: Any = None
     user_agent: Any = None
     locale: Any = None
+    global_privacy_control: Any = None
 
 
 _decoder = msgspec.json.Decoder(_Properties)
@@ -229,6 +227,28 @@ def from_event(event: Event) -> list[ConsentRecord]:
             origin=_origin(context),
         )
     ]
+
+
+_PRIVACY_CONTROL = b'"globalPrivacyControl"'
+
+
+def objection_to_sale(event: Event) -> ConsentRecord | None:
+    """The opt-out of the sale and sharing of their data that a browser with `Sec-GPC: 1` says with every request.
+
+    The law wants it honoured for the browser and for the person who is known to use it (CCPA 1798.135, 11 CCR 7025). It
+    is one record a person, whatever they do, with the time of the first event that is written; and it says nothing
+    about mail. Events are looked through for its bytes, because nearly none of them has it.
+    """
+    if _PRIVACY_CONTROL not in bytes(event.context) or _context_of(event).global_privacy_control is not True:
+        return None
+    return ConsentRecord(
+        record_id="gpc",
+        person=event.person,
+        category=SALE_AND_SHARING,
+        action="withdrawn",
+        at=event.timestamp,
+        source="gpc",
+    )
 
 
 def _context_of(event: Event) -> _Context:

@@ -19,6 +19,7 @@ import msgspec
 from tidings import attributes, events
 from tidings import state as states
 from tidings.engine import NOTHING, Engine, Outcome
+from tidings.erasure import Erased
 from tidings.errors import InvalidEventError
 from tidings.events import Event, millis
 from tidings.state import PersonState
@@ -81,6 +82,9 @@ def addressees(event: Event) -> tuple[str, ...]:
 
 def take(engine: Engine, known: PersonState, event: Event, now: int) -> Taken:
     """What one id does with an event that is addressed to it. What is `known` of the id is changed in place."""
+    if isinstance(event, Erased):
+        _become(known, PersonState(known.person, timer_at=known.timer_at))
+        return Taken(NOTHING, ())
     if not known.is_anonymous:
         if isinstance(event, Handover):
             return Taken(_unpack(engine, known, event, now), ())
@@ -108,8 +112,7 @@ def _hand_over(known: PersonState, event: Event) -> Sequence[Event]:
     everything = states.encode(known)
     left = PersonState(known.person, timer_at=known.timer_at, moved_to=[(event.at, event.person)])
     left.wake_at = left.forget_at(longest_cap=0)
-    for name in left.__struct_fields__:
-        setattr(known, name, getattr(left, name))
+    _become(known, left)
     handover = Handover(
         message_id=_digest(known.person, event.person, event.message_id),
         type="alias",
@@ -120,6 +123,11 @@ def _hand_over(known: PersonState, event: Event) -> Sequence[Event]:
         state=everything,
     )
     return (handover,)
+
+
+def _become(known: PersonState, other: PersonState) -> None:
+    for name in other.__struct_fields__:
+        setattr(known, name, getattr(other, name))
 
 
 def _claimed(event: Event, person: str) -> Event:
@@ -156,7 +164,12 @@ def follow(anonymous: str, heard: Iterable[Event]) -> Iterator[tuple[str, Event]
     for event in sorted(heard, key=events.receipt):
         if owners and millis(event.received_at) >= owners[-1][0] + states.MEMORY:
             owners = []
-        if event.user_id:
+        if isinstance(event, Erased):
+            yield from ((anonymous, one) for one in alone)
+            # Whoever had joined it has its memory of that, and hands nothing over twice: they must hear of it.
+            yield from ((person, event) for person in sorted({person for _, person in owners} or {anonymous}))
+            owners, alone = [], []
+        elif event.user_id:
             own(owners, event)
             yield from ((event.person, one) for one in alone)
             alone = []

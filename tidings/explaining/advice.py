@@ -2,10 +2,9 @@
 
 from typing import NamedTuple, get_args
 
-from tidings.consent import ERASED
 from tidings.decisions import Decision, GateName
 from tidings.explaining.explanation import MailerGate, Stop
-from tidings.store import LedgerEntry
+from tidings.store import ERASED, LedgerEntry
 
 
 class Advice(NamedTuple):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from tidings import events, identity, intake
+from tidings import identity, intake
 from tidings.errors import InvalidEventError
 from tidings.events import millis
 from tidings.history.parts import Parts, PartsWriter
@@ -117,8 +117,8 @@ def follow(anonymous: Parts, number: int, people: Parts) -> None:
     """Put what the anonymous ids of one part did into the parts of those whose it is."""
     writer = PartsWriter(people, f"{os.getpid()}-followed")
     for key, lines in anonymous.grouped(number).items():
-        for person, event in identity.follow(key, map(events.decode, lines)):
-            writer.add(person, events.encode(event))
+        for person, event in identity.follow(key, map(intake.from_line, lines)):
+            writer.add(person, intake.to_line(event))
     writer.flush()
 
 

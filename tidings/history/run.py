@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-from tidings import events
+from tidings import intake
 from tidings.errors import TidingsError
 from tidings.events import Event
 from tidings.history import gather
@@ -124,7 +124,7 @@ def _scatter(numbered: tuple[int, Unit], window: Window, people: Parts, anonymou
 def _do(make: "Callable[[int], Task[_Result]]", people: Parts, number: int) -> _Result:
     task = make(number)
     for person, lines in people.grouped(number).items():
-        task.person(person, [events.decode(line) for line in lines])
+        task.person(person, [intake.from_line(line) for line in lines])
     return task.finish()
 
 
