@@ -2,11 +2,10 @@
 
 from datetime import UTC, datetime
 
-import msgspec
 from hypothesis import strategies as st
 
 from tests.people import a_rule, an_event
-from tidings import consent
+from tidings import consent, erasure, intake
 from tidings.events import Event, instant, millis
 
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)
@@ -98,10 +97,11 @@ def rule_books(most=4):
 
 
 @st.composite
-def histories(draw, most=25, longest_delay=60, anonymous=True):
+def histories(draw, most=25, longest_delay=60, anonymous=True, erasures=False):
     """What ann, bob and some whom nobody knows yet did within six hours, in order of receipt.
 
-    Some of it was received up to `longest_delay` minutes late, some comes twice. Anonymous ids may join a person.
+    Some of it was received up to `longest_delay` minutes late, some comes twice. Anonymous ids may join a person. With
+    `erasures`, some ids are erased in the middle of it.
     """
     who = [{"user_id": "ann"}, {"user_id": "bob"}]
     if anonymous:
@@ -128,10 +128,13 @@ def histories(draw, most=25, longest_delay=60, anonymous=True):
                 named |= {"properties": {"thing": draw(st.sampled_from(["a", "a", "b", None]))}}
         name = "" if named.get("type") == "identify" else name
         events.append(an_event(name, instant(happened), instant(received), **named))
+    for number in range(draw(st.integers(0, 3)) if erasures else 0):
+        erased_at = instant(millis(START) + draw(st.integers(0, 420)) * MINUTE + 2 * number + 1)
+        events.append(erasure.erased(draw(st.sampled_from(["u:ann", "u:bob", "a:x", "a:y"])), erased_at))
     repeated = draw(st.lists(st.sampled_from(events), max_size=3)) if events else []
     return sorted([*events, *repeated], key=lambda one: (one.received_at, one.message_id))
 
 
 def lines_of(events):
     """As they stand in a file."""
-    return [msgspec.json.encode(one) for one in events]
+    return [intake.to_line(one) for one in events]

@@ -7,6 +7,7 @@ from tidings import identity
 from tidings.bookkeeping import activity_of_decision, activity_of_event
 from tidings.decisions import Decision, Reason
 from tidings.engine import Engine
+from tidings.erasure import Erased
 from tidings.events import Event, millis
 from tidings.state import PersonState
 from tidings.store import FinalStatus, Store
@@ -42,7 +43,7 @@ def live(
         arriving = [event]
         for one in arriving:
             for key in identity.addressees(one):
-                if key == one.person:
+                if key == one.person and not isinstance(one, Erased):
                     store.append_activity([activity_of_event(one)])
                 state = people.setdefault(key, PersonState(key))
                 outcome, onward = identity.take(engine, state, one, millis(event.received_at))

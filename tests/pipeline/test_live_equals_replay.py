@@ -32,7 +32,7 @@ def decided_by_a_replay(engine, events):
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(rule_books(), histories())
+@given(rule_books(), histories(erasures=True))
 def test_streaming_through_beam_decides_what_a_replay_decides(documents, events):
     """Every decision, to the last byte: id, instants, evidence, gates, and what the template is shown."""
     engine = an_engine(*documents)

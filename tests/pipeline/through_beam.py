@@ -14,7 +14,7 @@ from apache_beam.utils.timestamp import Timestamp
 from pipeline import graph
 from pipeline.decide import ONWARD
 from pipeline.options import PipelineSettings
-from tidings import events
+from tidings import intake
 from tidings.decisions import Decision
 from tidings.events import Event, millis
 
@@ -76,7 +76,8 @@ def _published(step: Step) -> Timestamp:
 
 
 def _received(event: Event) -> TimestampedValue:
-    return TimestampedValue(PubsubMessage(events.encode(event), {"schema": events.SCHEMA}), _published(event))
+    data, schema = intake.to_message(event)
+    return TimestampedValue(PubsubMessage(data, {"schema": schema}), _published(event))
 
 
 def _catch_decision(decision: Decision) -> None:
