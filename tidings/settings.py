@@ -24,8 +24,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         secret (TIDINGS_SECRET): signs unsubscribe links and digests addresses; at least 16 characters.
         public_url (TIDINGS_PUBLIC_URL): how recipients reach the `engage` function; no slash at the end.
         mail_url (TIDINGS_MAIL_URL): the provider that mail leaves by, and how to log in there; the scheme names it. See
-            `tidings.adapters.senders`: `smtp://[user:password@]host[:port]`, `smtps://...`, `sendgrid://...`, `ses://...`,
-            `mailgun://...`, `postmark://...`.
+            `tidings.adapters.senders`: `smtp://[user:password@]host[:port]` (with TLS, unless it says otherwise), `smtps://...`,
+            `sendgrid://...`, `ses://...`, `mailgun://...`, `postmark://...`.
         mail_from (TIDINGS_MAIL_FROM): the From header, `Name <address>`.
         return_path (TIDINGS_RETURN_PATH): where direct SMTP's bounces go, `bounces@mail.example.com`; each mail adds
             its send id, `bounces+<send id>@mail.example.com`. Empty for the From address.

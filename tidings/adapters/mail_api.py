@@ -32,7 +32,7 @@ class MailApi:
         base: where it is, such as `https://api.example.com`.
         verdicts: whose fault an answer is, before `COMMON` is asked.
         timeout: seconds to connect. How long the answer may take, `leave` says.
-        options: more for `httpx.Client`: `auth`, `headers`, and `verify` to trust somebody else.
+        auth / headers: go along with every request.
     """
 
     def __init__(
