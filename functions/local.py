@@ -27,6 +27,7 @@ MOUNTS = {
     "beacon": "collect",
     "sourceConfig": "collect",
     "deliver": "deliver",
+    "hooks": "hooks",
     **dict.fromkeys(("u", "p", "c", "o", "l"), "engage"),
 }
 """The first part of the path, and the function that gets the request. It sees the whole path, as in production."""

@@ -12,9 +12,11 @@ from functions import clock
 from functions.collect import Collector
 from functions.deliver import Mailer
 from functions.engage import Engage
+from functions.hooks import Hooks
 from tidings import logs, settings
 from tidings.adapters.pubsub import Publisher
 from tidings.adapters.senders import open_sender
+from tidings.adapters.sns import Sns
 from tidings.adapters.stores import open_store
 
 logs.configure()
@@ -57,3 +59,16 @@ def _engage() -> Engage:
 def engage(request: flask.Request) -> flask.Response:
     """What recipients reach from a mail: pages to leave and to choose, opens and clicks."""
     return _engage()(request)
+
+
+@cache
+def _hooks() -> Hooks:
+    chosen = settings.load()
+    store = open_store(chosen.store, chosen.project)
+    return Hooks(chosen, store, Publisher(chosen.project), Sns(), clock.now)
+
+
+@functions_framework.http
+def hooks(request: flask.Request) -> flask.Response:
+    """What mail providers and mail servers tell us of our mail."""
+    return _hooks()(request)

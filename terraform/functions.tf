@@ -1,4 +1,4 @@
-# Three functions from one archive. Each runs as itself, and only the mailer has a closed door.
+# Four functions from one archive. Each runs as itself, and only the mailer has a closed door.
 
 locals {
   # Known before the function is, so that the functions can be told. https://cloud.google.com/run/docs/triggering/https-request
@@ -56,6 +56,16 @@ locals {
       min_instances   = 0
       max_instances   = 10
       timeout_seconds = 30
+    }
+    hooks = {
+      description     = "What providers and mail servers report of our mail."
+      secrets         = ["TIDINGS_SECRET", "TIDINGS_HOOKS"]
+      invoker         = "allUsers" # each provider proves who it is in its own way
+      ingress         = "ALLOW_ALL"
+      concurrency     = 20
+      min_instances   = 0
+      max_instances   = 10
+      timeout_seconds = 60 # a request may bring a thousand events
     }
   }
 }

@@ -10,6 +10,7 @@ locals {
     collect  = "Front door: publishes events, reads the write keys"
     deliver  = "Mailer: reads people, keeps the ledger, reaches the mail server"
     engage   = "Unsubscribe pages: keeps consent, publishes events"
+    hooks    = "Webhooks: keep what is reported of mail, suppress addresses, publish events"
     pipeline = "Dataflow workers: read events, publish sends, write profiles"
     push     = "What Pub/Sub shows to the mailer"
     build    = "Builds the images of the functions and of the pipeline"

@@ -3,6 +3,11 @@ output "collect_url" {
   value       = google_cloudfunctions2_function.this["collect"].service_config[0].uri
 }
 
+output "hooks_url" {
+  description = "What providers are given as the beginning of their webhook's address; /hooks/<provider> follows."
+  value       = google_cloudfunctions2_function.this["hooks"].service_config[0].uri
+}
+
 output "public_url" {
   description = "Where unsubscribe links lead. If it is not the function's own address, point the domain there."
   value       = local.public_url

@@ -6,6 +6,7 @@ locals {
     collect  = ["events", "dead-letters"]
     engage   = ["events"]
     deliver  = ["dead-letters"]
+    hooks    = ["events", "dead-letters"]
     pipeline = ["events", "sends", "dead-letters"] # to events: what an anonymous id hands over to its person
   }
 

@@ -7,6 +7,8 @@ locals {
     # It signs unsubscribe links, which never expire, and digests the suppression list. A new value would break both,
     # so a second version must not come into force by being added.
     TIDINGS_SECRET = { id = "tidings-secret", version = "1" }
+    # By what the webhooks of providers, and mail that comes back, are known.
+    TIDINGS_HOOKS = { id = "tidings-hooks", version = "latest" }
     # Who does not sign leaves it empty.
     TIDINGS_DKIM_KEY = { id = "tidings-dkim-key", version = "latest" }
   }

@@ -28,6 +28,7 @@ def sample() -> dict[str, str]:
         "TIDINGS_LEASE_SECONDS": str(local("lease_seconds")),
         "TIDINGS_RETURN_PATH": "bounces@pebble-and-fern.example",
         "TIDINGS_UNSUBSCRIBE_MAILTO": "unsubscribe@pebble-and-fern.example",
+        "TIDINGS_HOOKS": "inbound=postfix:a long pass-word",
         "TIDINGS_DKIM_KEY": PRIVATE,
         "TIDINGS_DKIM_SELECTOR": "march",
         "TIDINGS_MAIL_URL": "smtps://user:password@mail.pebble-and-fern.example",

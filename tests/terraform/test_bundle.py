@@ -23,7 +23,8 @@ import functions_framework
 from tidings.rendering import template_names
 
 root = Path.cwd()
-for target, path, status in ("collect", "/", 200), ("deliver", "/", 405), ("engage", "/u/nothing", 404):
+paths = {"collect": ("/", 200), "deliver": ("/", 405), "engage": ("/u/nothing", 404), "hooks": ("/hooks/nobody", 404)}
+for target, (path, status) in paths.items():
     app = functions_framework.create_app(target=target, source="main.py", signature_type="http")
     answer = app.test_client().get(path)
     assert answer.status_code == status, (target, answer.status_code, answer.text)

@@ -12,7 +12,7 @@ from tests.terraform.module import FOLDER, ROOT, local, resources
 from tidings.settings import Settings
 
 FUNCTIONS = local("functions")
-NOT_SET = {"TIDINGS_TEMPLATES", "TIDINGS_POLICY", "TIDINGS_HOOKS"}
+NOT_SET = {"TIDINGS_TEMPLATES", "TIDINGS_POLICY"}
 """The templates and policies that ship in the archive are the ones to use."""
 
 

@@ -3,10 +3,11 @@
 import re
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from tidings.adapters import mail_url
 from tidings.adapters.smtp_connections import Connection, Connections, Server, unreachable
+from tidings.bounces import Verdict, classify
 from tidings.errors import (
     AddressError,
     DeadAddressError,
@@ -18,18 +19,23 @@ from tidings.errors import (
 from tidings.mail import Mail
 from tidings.settings import SettingsError
 
-REFUSALS: tuple[tuple[str, type[TidingsError]], ...] = (
+REFUSALS: tuple[tuple[str, type[TidingsError] | None], ...] = (
     (r"(MAIL|RCPT|DATA) 4\d\d .*", TemporaryError),
     (r"(MAIL|RCPT|DATA) 530 .*", TemporaryError),  # it wants TLS or a login: the operator's fault, not the mail's
-    (r"(RCPT|DATA) 5\d\d 5\.1\.(1|2|3|6|10)", DeadAddressError),  # no mailbox, no domain, bad syntax, moved, null MX
-    (r"(RCPT|DATA) 5\d\d 5\.1\.[78]", RefusedError),  # these two of 5.1 are about the sender
-    (r"(RCPT|DATA) 5\d\d (5\.1\.\d+|5\.2\.1)", AddressError),  # this address, perhaps not for ever
+    (r"(RCPT|DATA) 5\d\d 5\..*", None),  # the enhanced status says it better, see `tidings.bounces`
     (r"RCPT 55[013] -", AddressError),  # no enhanced status: at RCPT these codes speak of the mailbox
-    (r"(MAIL|RCPT|DATA) 5\d\d .*", RefusedError),  # 5.7.x policy, 552 too large, 554 spam: the next mail may pass
+    (r"(MAIL|RCPT|DATA) 5\d\d .*", RefusedError),  # 552 too large, 554 spam: the next mail may pass
     (r"DATA .*", UnknownOutcomeError),  # no answer that SMTP knows
     (r".*", TemporaryError),
 )
 """Whose fault an answer is: `<command> <code> <enhanced status or ->`, the first match wins (RFC 5321, RFC 3463)."""
+
+_FAULTS: Mapping[Verdict | None, type[TidingsError]] = {
+    "dead_address": DeadAddressError,
+    "address": AddressError,
+    "refused": RefusedError,
+    "temporary": TemporaryError,
+}
 
 
 class SmtpSender:
@@ -164,5 +170,7 @@ def _accepted(command: str, code: int, reply: bytes) -> None:
     if 200 <= code < 300:
         return
     status = re.match(rb"[45]\.\d{1,3}\.\d{1,3}(?!\S)", reply)
-    said = f"{command} {code} {status[0].decode() if status else '-'}"
-    raise next(fault for pattern, fault in REFUSALS if re.fullmatch(pattern, said))(f"the mail server says: {said}")
+    enhanced = status[0].decode() if status else "-"
+    said = f"{command} {code} {enhanced}"
+    fault = next(fault for pattern, fault in REFUSALS if re.fullmatch(pattern, said)) or _FAULTS[classify(enhanced)]
+    raise fault(f"the mail server says: {said}")

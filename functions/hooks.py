@@ -1,0 +1,172 @@
+"""What comes back about our mail, from providers and from mail servers.
+
+`POST /hooks/<provider>` is for providers, each of them let in by its own kind of proof, and
+`POST /hooks/inbound?to=<address>` for a mail server that passes on what is sent to our return path.
+
+200 says that all of it is kept and told; 503 asks for it again, and providers do ask again. Who cannot prove to be the
+provider is answered with 401 or 403, and nothing of what they sent is repeated, in an answer or in a log.
+"""
+
+import hashlib
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Protocol
+
+import flask
+
+from functions import answers, request_body
+from functions.answers import HttpError
+from functions.reports import Clerk
+from tidings import inbound_mail
+from tidings.adapters.pubsub import Publisher
+from tidings.consent import MARKETING
+from tidings.errors import InvalidEventError, TemporaryError
+from tidings.settings import Settings
+from tidings.store import Store
+from tidings.tokens import read_unsubscribe
+from tidings.webhooks import mailgun, postmark, sendgrid, ses
+from tidings.webhooks.reports import AGE, AHEAD, ForgedError, Reading, check_basic
+
+BODY_BYTES = 5_000_000
+"""More than any provider sends at once; a bounce may bring the mail that it is about."""
+
+log = logging.getLogger(__name__)
+
+
+class Amazon(Protocol):
+    """What SNS wants of us besides an answer; see `tidings.adapters.sns`."""
+
+    def certificate(self, url: str) -> bytes:
+        """The PEM at the URL; empty when there is none."""
+
+    def confirm(self, url: str) -> None:
+        """Visit the URL."""
+
+
+class Hooks:
+    """Answers the requests of one function instance; any number of threads may call it.
+
+    Args:
+        settings: which webhooks are let in, and by what they are known.
+        store: the ledger, feedback, suppressions and consent.
+        publisher: takes events and dead letters.
+        amazon: fetches certificates, and confirms subscriptions.
+        clock: the time; only the shell reads one.
+
+    Raises:
+        SettingsError: a key is none.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        publisher: Publisher,
+        amazon: Amazon,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._keys = settings.hooks
+        self._secret = settings.secret
+        self._store = store
+        self._clerk = Clerk(settings, store, publisher)
+        self._amazon = amazon
+        self._clock = clock
+        self._readers = {
+            "sendgrid": self._sendgrid,
+            "ses": self._ses,
+            "mailgun": self._mailgun,
+            "postmark": self._postmark,
+            "inbound": self._inbound,
+        }
+        if "sendgrid" in self._keys:
+            sendgrid.public_key(self._keys["sendgrid"])
+        if not self._keys:
+            log.error("TIDINGS_HOOKS is empty: every request will be answered with 404")
+
+    def __call__(self, request: flask.Request) -> flask.Response:
+        """Answer one request, whatever it is."""
+        try:
+            body = request_body.read(request, BODY_BYTES)
+            return self._receive(request, body)
+        except InvalidEventError as fault:
+            status = 413 if fault.reason == "too_large" else 400
+            return answers.failure(HttpError(status, fault.reason, fault.detail))
+        except HttpError as error:
+            return answers.failure(error)
+
+    def _receive(self, request: flask.Request, body: bytes) -> flask.Response:
+        provider = request.path.strip("/").removeprefix("hooks/")
+        reader = self._readers.get(provider) if provider in self._keys else None
+        if reader is None:
+            raise HttpError(404, "not_found", "No webhook is set up at this path.")
+        if request.method != "POST":
+            raise HttpError(405, "method_not_allowed", "This path takes POST.", {"Allow": "POST"})
+        now = self._clock()
+        try:
+            counts = reader(request, body, now)
+        except ForgedError as error:
+            log.warning("A webhook was refused", extra={"labels": {"provider": provider, "reason": error.reason}})
+            raise _refusal(error) from None
+        except TemporaryError as error:
+            labels = {"provider": provider, "fault": type(error).__name__}
+            log.error("A webhook comes again: %s", error, extra={"labels": labels})
+            sentence = "This could not be kept. Send it again."
+            raise HttpError(503, "not_kept", sentence, {"Retry-After": "30"}) from None
+        found = {name: count for name, count in counts.items() if count}
+        log.info("A webhook was answered", extra={"labels": {"provider": provider}, "counts": found})
+        return answers.success({"success": True})
+
+    def _take(self, reading: Reading, now: datetime) -> Mapping[str, int]:
+        counts = self._clerk.carry_out(reading.reports, now)
+        if reading.unreadable:
+            self._clerk.bury("unreadable", "a part of a webhook is not what it should be", reading.unreadable, now)
+            counts["unreadable"] += len(reading.unreadable)
+        return counts + Counter({f"ignored_{name}": count for name, count in reading.ignored.items()})
+
+    def _sendgrid(self, request: flask.Request, body: bytes, now: datetime) -> Mapping[str, int]:
+        signature, timestamp = (request.headers.get(name, "") for name in (sendgrid.SIGNATURE, sendgrid.TIMESTAMP))
+        sendgrid.verify(body, signature, timestamp, self._keys["sendgrid"], now)
+        return self._take(sendgrid.parse(body), now)
+
+    def _postmark(self, request: flask.Request, body: bytes, now: datetime) -> Mapping[str, int]:
+        postmark.verify(request.headers.get("Authorization", ""), self._keys["postmark"])
+        return self._take(postmark.parse(body), now)
+
+    def _mailgun(self, request: flask.Request, body: bytes, now: datetime) -> Mapping[str, int]:
+        """A token is good for the body that it first came with: that may come again, because we asked for it."""
+        token = mailgun.verify(body, self._keys["mailgun"], now)
+        name = f"mailgun-{hashlib.sha256(token.encode('utf-8', 'surrogatepass')).hexdigest()}"
+        digest = f"body_{hashlib.sha256(body).hexdigest()}"
+        [bodies] = self._store.tallies([name])
+        if bodies and digest not in bodies:
+            raise ForgedError("replayed")
+        if not bodies:
+            self._store.tally(name, {digest: 1}, now + AGE + AHEAD)
+        return self._take(mailgun.parse(body), now)
+
+    def _ses(self, request: flask.Request, body: bytes, now: datetime) -> Mapping[str, int]:
+        ses.verify(body, self._keys["ses"], self._amazon.certificate, now)
+        if url := ses.subscription(body):
+            self._amazon.confirm(url)
+        return self._take(ses.parse(body), now)
+
+    def _inbound(self, request: flask.Request, body: bytes, now: datetime) -> Mapping[str, int]:
+        check_basic(request.headers.get("Authorization", ""), self._keys["inbound"])
+        # A plus that nobody has quoted is a space in a query, and no address of ours has one.
+        mail = inbound_mail.read(body, now, request.args.get("to", "").replace(" ", "+"))
+        if mail.sort == "unsubscribe" and (link := read_unsubscribe(mail.token, self._secret)):
+            self._clerk.withdraw(link, link.category or MARKETING, "mailto", "", now)
+            return {"unsubscribed": 1}
+        if mail.sort in ("unknown", "unsubscribe"):
+            self._clerk.bury("unknown_mail", "no bounce, and nothing else that is understood", [body], now)
+            return {"unknown_mail": 1}
+        return self._clerk.carry_out(mail.reports, now) + Counter({"automatic": int(mail.sort == "automatic")})
+
+
+def _refusal(error: ForgedError) -> HttpError:
+    if error.reason == "bad_credentials":
+        challenge = {"WWW-Authenticate": 'Basic realm="webhooks"'}
+        return HttpError(401, error.reason, "User and password are missing or wrong.", challenge)
+    return HttpError(403, error.reason, "This does not prove that it comes from the provider.")

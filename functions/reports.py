@@ -1,0 +1,135 @@
+"""What a report about a mail does: to the suppression list, to consent, to the stream, and to what is kept of the mail.
+
+Everything here may be done twice. The feedback is kept last, so what is kept is done, and a provider that asks again
+after a failure half-way finds the rest of the work and does not begin anew.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+from msgspec.structs import replace
+
+from functions import preferences
+from functions.preferences import Change
+from tidings import attributes, dead_letter, email_events, sending
+from tidings.adapters.pubsub import Message, Publisher
+from tidings.consent import MARKETING, address_digest
+from tidings.events import encode
+from tidings.feedback import Feedback
+from tidings.settings import Settings
+from tidings.store import LedgerEntry, Store
+from tidings.tokens import Unsubscribe
+from tidings.webhooks.reports import Report
+
+STEP = "hooks"
+"""Under which dead letters are kept: `unknown_send`, `unreadable`, `unknown_mail`."""
+
+PERSON = "person"
+
+
+class Clerk:
+    """Does what reports ask for.
+
+    Args:
+        settings: the secret that digests addresses, and the topics.
+        store: the ledger, feedback, suppressions and consent.
+        publisher: takes events and dead letters.
+    """
+
+    def __init__(self, settings: Settings, store: Store, publisher: Publisher) -> None:
+        self._settings = settings
+        self._store = store
+        self._publisher = publisher
+
+    def carry_out(self, reports: Sequence[Report], now: datetime) -> Counter[str]:
+        """Bring every report to its end; returns what was done how often, for the log.
+
+        Raises:
+            StoreError, PublishError: not now; nothing is lost by trying again.
+        """
+        done: Counter[str] = Counter()
+        kept: dict[str, Feedback] = {}
+        told: list[Message] = []
+        unknown: list[Report] = []
+        for report in reports:
+            entry = self._store.ledger_entry(report.send_id) if report.send_id else None
+            if entry is None:
+                unknown.append(report)
+                continue
+            if report.feedback_id in kept or self._is_kept(entry, report):
+                done["repeated"] += 1
+                continue
+            links = entry.letter.links if entry.letter else ()
+            feedback = report.feedback(entry.decision.person, now, links)
+            self._act(report, entry, now)
+            kept[report.feedback_id] = feedback
+            done[report.kind] += 1
+            # An unsubscription has told itself already, as a change of consent.
+            if report.kind != "unsubscribed" and (event := email_events.of_feedback(feedback, entry, now)):
+                told.append(Message(encode(event), attributes.of_event(event)))
+        self._publish(self._settings.events_topic, told)
+        self._bury_unknown(unknown, now)
+        done["unknown_send"] += len(unknown)
+        self._store.append_feedback(list(kept.values()))
+        return +done
+
+    def withdraw(self, link: Unsubscribe, category: str, source: str, words: str, now: datetime) -> bool:
+        """Take back consent; see `preferences.apply`."""
+        change = Change(category, False, source, words)
+        return preferences.apply(change, link, now, self._store, self._publisher, self._settings.events_topic)
+
+    def bury(self, reason: str, detail: str, payloads: Sequence[bytes], now: datetime) -> None:
+        """Keep what cannot be used as dead letters."""
+        letters = [dead_letter.build(STEP, reason, detail, data, {}, now) for data in payloads]
+        self._publish(self._settings.dead_letters_topic, [Message(*letter) for letter in letters])
+
+    def _is_kept(self, entry: LedgerEntry, report: Report) -> bool:
+        known = self._store.feedback(entry.decision.person, report.send_id)
+        return any(one.feedback_id == report.feedback_id for one in known)
+
+    def _act(self, report: Report, entry: LedgerEntry, now: datetime) -> None:
+        """What does more than being kept and told."""
+        decision = entry.decision
+        provider = entry.letter.provider if entry.letter else ""
+        if report.kind == "bounced" and report.verdict == "dead_address":
+            self._suppress(report, entry, "bounced", now)
+            sending.count(self._store, provider or report.provider, "hard_bounced", now)
+        if report.kind == "complained":
+            self._suppress(report, entry, "complained", now)
+            sending.count(self._store, provider or report.provider, "complained", now)
+        if report.kind in ("complained", "unsubscribed") and decision.to == PERSON:
+            category = decision.category or MARKETING
+            link = Unsubscribe(decision.person, category, decision.send_id)
+            whole = report.kind == "complained" or report.everything
+            self.withdraw(link, MARKETING if whole else category, report.provider, "", now)
+
+    def _suppress(self, report: Report, entry: LedgerEntry, reason: str, now: datetime) -> None:
+        """Never mail the address again to which this mail went, if the report is about that one.
+
+        A mail that was passed on can bounce at another address, and a role is never suppressed: see `recipients`.
+        """
+        if entry.decision.to != PERSON:
+            return
+        reported = address_digest(report.recipient, self._settings.secret) if report.recipient else ""
+        ours = (entry.letter.address_digest if entry.letter else "") or reported
+        if ours and reported in ("", ours):
+            self._store.suppress(ours, reason, min(report.at, now))
+
+    def _bury_unknown(self, reports: Sequence[Report], now: datetime) -> None:
+        """Reports about mails that the ledger does not know: of another system, expired, or of somebody erased.
+
+        For the sake of the last, no address is kept, and its digest instead.
+        """
+        letters = []
+        for report in reports:
+            digest = address_digest(report.recipient, self._settings.secret) if report.recipient else ""
+            said = msgspec.to_builtins(replace(report, recipient="", url="", origin=None)) | {"address_digest": digest}
+            letters.append(msgspec.json.encode(said))
+        if letters:
+            self.bury("unknown_send", "the ledger does not know the mail that this is about", letters, now)
+
+    def _publish(self, topic: str, messages: list[Message]) -> None:
+        if messages:
+            self._publisher.publish(topic, messages)

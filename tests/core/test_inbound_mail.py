@@ -1,0 +1,246 @@
+"""Mail that comes back is told apart: bounces of every make, complaints, wishes to leave, automatic answers, people."""
+
+import email.message
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tidings.inbound_mail import READ_BYTES, Inbound, read
+from tidings.tokens import sign_unsubscribe, unsubscribe_subject
+
+MAILS = Path(__file__).parent.parent / "webhooks" / "mails"
+SEND_ID = "0123456789abcdef0123456789abcdef"
+NOW = datetime(2026, 3, 3, tzinfo=UTC)
+NAMES = sorted(path.stem for path in MAILS.glob("*.eml"))
+TOKEN = sign_unsubscribe("u:ada", "reminders", SEND_ID, "a secret of the right length")
+
+
+def mail(name: str) -> bytes:
+    return (MAILS / f"{name}.eml").read_bytes()
+
+
+def a_mail(**headers: str) -> bytes:
+    """A mail with these headers (`_` for `-`)."""
+    message = email.message.Message()
+    for name, value in {"From": "Ada <ada@example.com>", "To": "hello@shop.example", **headers}.items():
+        message[name.replace("_", "-")] = value
+    message.set_payload("Hello")
+    return message.as_bytes()
+
+
+BOUNCES = [
+    ("postfix", "bounced", "dead_address", "5.1.1", "ada@example.com"),
+    ("postfix-delayed", "deferred", "temporary", "4.4.1", "ada@example.com"),
+    ("exim", "bounced", "dead_address", "5.1.1", "ada@example.com"),
+    ("exim-mailbox-full", "bounced", "refused", "5.0.0", ""),
+    ("exim-old", "bounced", None, "", ""),
+    ("google", "bounced", "dead_address", "5.1.1", "ada@example.com"),
+    ("google-spam", "bounced", "refused", "5.0.0", "ada@example.com"),
+    ("office365", "bounced", "dead_address", "5.1.10", "ada@example.com"),
+    ("office365-policy", "bounced", "refused", "5.7.124", "ada@example.com"),
+    ("sendmail", "bounced", "refused", "5.2.2", "ada@example.com"),
+    ("yahoo", "bounced", None, "", ""),
+]
+
+
+@pytest.mark.parametrize(("name", "kind", "verdict", "status", "recipient"), BOUNCES)
+def test_a_bounce_of_every_make_is_understood(name: str, kind: str, verdict: str, status: str, recipient: str) -> None:
+    found = read(mail(name), NOW)
+    (report,) = found.reports
+    assert (found.sort, report.provider, report.send_id) == ("bounce", "smtp", SEND_ID)
+    assert (report.kind, report.verdict, report.status, report.recipient) == (kind, verdict, status, recipient)
+
+
+@pytest.mark.parametrize("name", ["exim-old", "yahoo"])
+def test_a_bounce_in_no_known_format_is_known_by_its_address_and_says_nothing_of_the_mailbox(name: str) -> None:
+    """So it can never suppress anything."""
+    (report,) = read(mail(name), NOW).reports
+    assert "permanent" not in report.feedback("u:ada", NOW).detail
+
+
+@pytest.mark.parametrize("name", [name for name, *_ in BOUNCES if name not in {"yahoo", "exim-old"}])
+def test_without_the_address_it_came_to_the_returned_mail_says_which_it_was(name: str) -> None:
+    """Some servers rewrite what comes before the @."""
+    found = read(mail(name).replace(f"bounces+{SEND_ID}@".encode(), b"bounces@"), NOW)
+    returns_mail = f"<{SEND_ID}@shop.example>".encode() in mail(name)
+    assert [one.send_id for one in found.reports] == [SEND_ID if returns_mail else ""]
+
+
+def test_the_mail_server_may_say_beside_the_mail_whom_it_was_for() -> None:
+    bare = mail("yahoo").replace(SEND_ID.encode(), b"x")
+    (report,) = read(bare, NOW, addressed=f"bounces+{SEND_ID}@mail.shop.example").reports
+    assert report.send_id == SEND_ID
+    (report,) = read(bare, NOW).reports
+    assert report.send_id == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "sort", "kinds"),
+    [
+        ("arf-abuse", "complaint", ["complained"]),
+        ("arf-redacted", "complaint", ["complained"]),
+        ("arf-opt-out", "complaint", ["unsubscribed"]),
+        ("arf-not-spam", "automatic", []),
+        ("arf-auth-failure", "automatic", []),
+    ],
+)
+def test_a_complaint_is_known_by_the_mail_that_it_returns(name: str, sort: str, kinds: list[str]) -> None:
+    """The complainer's address is often taken out."""
+    found = read(mail(name), NOW)
+    assert found.sort == sort
+    assert [(one.kind, one.send_id) for one in found.reports] == [(kind, SEND_ID) for kind in kinds]
+
+
+@pytest.mark.parametrize("name", ["vacation", "vacation-exchange"])
+def test_an_automatic_answer_is_no_bounce(name: str) -> None:
+    assert read(mail(name), NOW) == Inbound("automatic")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Auto_Submitted": "auto-generated"},
+        {"Return_Path": "<>"},
+        {"X_Autoreply": "yes"},
+        {"Precedence": "auto_reply"},
+    ],
+)
+def test_an_automatic_answer_is_known_by_any_of_its_marks(headers: dict[str, str]) -> None:
+    assert read(a_mail(**headers), NOW).sort == "automatic"
+
+
+def test_a_person_is_not_read_any_further() -> None:
+    assert read(mail("a-person"), NOW) == Inbound("unknown")
+    assert read(a_mail(Auto_Submitted="no"), NOW).sort == "unknown"
+
+
+@pytest.mark.parametrize("prefix", ["", "Re: ", "RE: ", "AW: Re: "])
+def test_a_mail_unsubscribes_by_its_subject(prefix: str) -> None:
+    assert read(a_mail(Subject=prefix + unsubscribe_subject(TOKEN)), NOW) == Inbound("unsubscribe", token=TOKEN)
+
+
+def test_apples_mail_unsubscribes_with_what_looks_like_an_automatic_answer() -> None:
+    """It marks the mail as `auto-replied`, and the mail is still the person's word."""
+    found = read(
+        a_mail(Subject=unsubscribe_subject(TOKEN), Auto_Submitted="auto-replied", X_Apple_Unsubscribe="true"), NOW
+    )
+    assert found.token == TOKEN
+
+
+def test_a_subject_that_was_encoded_or_folded_unsubscribes_too() -> None:
+    for subject in (
+        f"=?utf-8?q?{unsubscribe_subject(TOKEN).replace('_', '=5F')}?=",
+        f"Re:\r\n {unsubscribe_subject(TOKEN)}",
+    ):
+        raw = f"From: ada@example.com\r\nSubject: {subject}\r\n\r\nHello\r\n".encode()
+        assert read(raw, NOW).token == TOKEN
+
+
+def test_a_bounce_of_two_recipients_is_two_reports() -> None:
+    """As a mail that was passed on to several can cause it."""
+    block = b"Final-Recipient: rfc822; other@example.org\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n"
+    both = mail("postfix").replace(b"Final-Recipient: rfc822; ada", block + b"Final-Recipient: rfc822; ada")
+    reports = read(both, NOW).reports
+    assert [one.recipient for one in reports] == ["other@example.org", "ada@example.com"]
+    assert len({one.feedback_id for one in reports}) == 2
+
+
+def test_what_a_server_has_delivered_after_all_is_no_bounce() -> None:
+    (report,) = read(
+        mail("postfix").replace(b"Action: failed", b"Action: delivered").replace(b"5.1.1", b"2.0.0"), NOW
+    ).reports
+    assert (report.kind, report.verdict, report.status) == ("delivered", None, "")
+
+
+def test_the_same_mail_handed_in_twice_is_one_piece_of_feedback() -> None:
+    """Even with another line of `Received`, as a mail server adds it with every try."""
+    (first,) = read(mail("postfix"), NOW).reports
+    (again,) = read(b"Received: by mx2.shop.example; Mon, 2 Mar 2026 12:05:00 +0000\r\n" + mail("postfix"), NOW).reports
+    assert first == again
+
+
+@pytest.mark.parametrize(
+    "date", ["Mon, 2 Mar 2026 12:00:05 +0000", "Mon, 2 Mar 2036 12:00:05 +0000", "", "soon", "x" * 99]
+)
+def test_the_time_is_the_mails_own_and_never_in_the_future(date: str) -> None:
+    raw = mail("postfix").replace(b"Date: Mon,  2 Mar 2026 12:00:05 +0000 (UTC)", f"Date: {date}".encode())
+    (report,) = read(raw, NOW).reports
+    assert report.at == (datetime(2026, 3, 2, 12, 0, 5, tzinfo=UTC) if "2026" in date else NOW)
+
+
+# Hostile mail
+
+
+@given(st.binary(max_size=2000))
+def test_any_bytes_are_some_sort_of_mail(data: bytes) -> None:
+    assert read(data, NOW).sort
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_a_mail_that_was_tampered_with_is_some_sort_of_mail(data: st.DataObject) -> None:
+    """Whatever is cut out, put in or said twice, reading it ends, with times that can be kept."""
+    raw = mail(data.draw(st.sampled_from(NAMES)))
+    for _ in range(data.draw(st.integers(1, 6))):
+        start = data.draw(st.integers(0, len(raw)))
+        end = data.draw(st.integers(start, min(len(raw), start + 200)))
+        piece = data.draw(st.sampled_from(PIECES) | st.binary(max_size=20))
+        raw = raw[:start] + piece + raw[data.draw(st.sampled_from([start, end])) :]
+    for report in read(raw, NOW, data.draw(st.text(max_size=40))).reports:
+        assert report.at <= NOW + timedelta(0)
+        assert len(report.send_id) in (0, 32)
+        assert len(report.feedback_id) < 64
+
+
+PIECES: list[Any] = [
+    b"\r\n",
+    b"\r\n\r\n",
+    b"\n",
+    b"\r",
+    b"\x00",
+    b"Content-Type: multipart/report; report-type*=utf-8''%ff; boundary=\"a\"\r\n",
+    b"Content-Type: multipart/report; report-type*0=delivery; report-type*1=-status; boundary*=x\r\n",
+    b"Content-Type: message/delivery-status\r\n\r\n",
+    b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n",
+    b"Content-Type: message/feedback-report\r\nContent-Transfer-Encoding: base64\r\n\r\n",
+    b"Content-Transfer-Encoding: uuencode\r\n",
+    b"Subject: =?utf-8?b?//8?= =?nonsense?q?x?= =?utf-8?q?=FF?=\r\n",
+    b"Subject: =?idna?q?=ff?= =?punycode?q?zz?= =?zip?q?x?= =?hex?b?AA?=\r\n",
+    b"Date: Mon, 32 Foo 99999 25:61:61 +9999\r\n",
+    b"Date: Mon, 2 Mar 0001 00:00:00 +2359\r\n",
+    b"Action: failed\r\nStatus: 5.1.1\r\nFinal-Recipient: rfc822;\r\n\r\n",
+    b"Message-ID: <\xff@\xfe>\r\n",
+]
+
+
+@pytest.mark.parametrize("piece", PIECES)
+@pytest.mark.parametrize("name", ["postfix", "arf-abuse", "a-person"])
+def test_an_odd_header_in_front_is_survived(name: str, piece: bytes) -> None:
+    assert read(piece + mail(name), NOW).sort
+
+
+def test_parts_inside_of_parts_inside_of_parts_are_not_followed() -> None:
+    """Each line would be held against every boundary around it."""
+    head = b"".join(b"Content-Type: multipart/mixed; boundary=%d\r\n\r\n--%d\r\n" % (n, n) for n in range(3000))
+    assert read(head + b"a\r\n" * 30_000, NOW) == Inbound("unknown")
+
+
+def test_mails_inside_of_mails_inside_of_mails_are_survived() -> None:
+    assert read(b"Content-Type: message/rfc822\r\n\r\n" * 4000, NOW).sort == "unknown"
+
+
+def test_a_status_of_many_recipients_is_read_as_far_as_is_likely() -> None:
+    block = b"Final-Recipient: rfc822; other@example.org\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n"
+    many = mail("postfix").replace(b"Final-Recipient: rfc822; ada", block * 500 + b"Final-Recipient: rfc822; ada")
+    assert len(read(many, NOW).reports) == 20
+
+
+def test_what_comes_after_the_beginning_is_not_read() -> None:
+    """A bounce may return a mail of any size."""
+    (report,) = read(mail("postfix") + b"x" * 5_000_000, NOW).reports
+    assert report.status == "5.1.1"
+    assert read(b"x" * READ_BYTES + mail("postfix"), NOW) == Inbound("unknown")
