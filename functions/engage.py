@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import flask
 
 from functions.preference_centre import PreferenceCentre
+from functions.tracking import TrackingPages
 from functions.unsubscribe import UnsubscribePages
 from tidings.adapters.pubsub import Publisher
 from tidings.settings import Settings
@@ -31,9 +32,12 @@ class Engage:
     ) -> None:
         shared = (settings, store, publisher, clock)
         self._unsubscribe = UnsubscribePages(*shared)
+        tracking = TrackingPages(*shared)
         self._pages: dict[str, Callable[[flask.Request], flask.Response]] = {
             "u": self._unsubscribe,
             "p": PreferenceCentre(*shared),
+            "o": tracking,
+            "l": tracking,
         }
 
     def __call__(self, request: flask.Request) -> flask.Response:

@@ -83,7 +83,7 @@ def tracked(
         number = numbers.setdefault(target, len(numbers) + 1)
         parts += [rendered.html[done : link.start], f'"{escape(address("l", number))}"']
         done = link.end
-    end = len(rendered.html) if found.body_end is None else found.body_end
+    end = len(rendered.html) if found.body_end is None or found.body_end < done else found.body_end
     pixel = f'<img src="{escape(address("o", PIXEL))}" width="1" height="1" alt="" style="display:block;border:0">'
     parts += [rendered.html[done:end], pixel, rendered.html[end:]]
     return msgspec.structs.replace(rendered, html="".join(parts)), tuple(numbers)
@@ -153,8 +153,6 @@ class _Reader(HTMLParser):
     Every other parser at hand (lxml, selectolax, css-inline) can only write the whole document anew.
     """
 
-    CDATA_CONTENT_ELEMENTS = ("script", "style", "title", "textarea")
-
     def __init__(self, html: str) -> None:
         super().__init__()
         self.links: list[_Link] = []
@@ -163,6 +161,8 @@ class _Reader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Note the link, if it is one: Outlook has them on shapes as well (`v:roundrect`)."""
+        if tag in {"title", "textarea"}:  # nothing in there is a tag; the parser learns that in later versions
+            self.set_cdata_mode(tag)
         if (tag in {"a", "area"} or tag.startswith("v:")) and any(name == "href" for name, _ in attrs):
             text = self.get_starttag_text() or ""
             self.links += _hrefs(text, len(tag) + 1, self._place())

@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from tidings import documents
+from tidings import documents, own_mail
 from tidings.conditions import MISSING, Predicate, TypeMismatchError, compile_condition, getter, paths_of
 from tidings.decisions import Outcome
 from tidings.errors import InvalidRuleError
 from tidings.events import Event
 from tidings.kinds import KINDS
-from tidings.kinds.base import Kind, ReEntry, Watchable
+from tidings.kinds.base import STOP, Kind, ReEntry, Watchable
 from tidings.membership import Change, SegmentBook, Touch
 from tidings.rules import Rule, unknown_segments
 from tidings.runs import SKIPS, PlannedSend, plan
@@ -92,7 +92,12 @@ class CompiledRule:
     @cached_property
     def checks(self) -> list[tuple[tuple[str, str], Check]]:
         """The same, compiled: type and name of the event, its flag, and what it must carry."""
-        return [(watchable.subject, (flag, watchable.predicate())) for watchable, flag in self.watched]
+        return [(watchable.subject, (flag, self._predicate(watchable, flag))) for watchable, flag in self.watched]
+
+    def _predicate(self, watchable: Watchable, flag: int) -> Predicate | None:
+        if flag & (STOP | SKIPS):
+            return watchable.predicate()
+        return own_mail.beginning(watchable.subject, watchable.predicate(), self.rule.shadow_of or self.rule.id)
 
 
 class Watch(NamedTuple):

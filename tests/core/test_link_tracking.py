@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import css_inline
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from lxml import html as lxml_html
 
@@ -190,8 +190,9 @@ def test_the_pixel_is_the_last_thing_of_the_body(end: str) -> None:
     assert re.search(rf"</p><img [^>]+>{end}$", track(f"<html><body><p>Hello</p>{end}")[0])
 
 
-def test_a_mail_without_a_body_tag_has_its_pixel_at_the_end() -> None:
-    assert re.search(r"<p>Hello</p><img [^>]+>$", track("<p>Hello</p>")[0])
+@pytest.mark.parametrize("html", ["<p>Hello</p>", '</body><a href="https://s.example/">x</a>'])
+def test_a_mail_whose_body_does_not_end_as_it_should_has_its_pixel_at_the_end(html: str) -> None:
+    assert re.search(r"</(p|a)><img [^>]+>$", track(html)[0])
 
 
 _PIECES = st.sampled_from(
@@ -229,6 +230,7 @@ _PIECES = st.sampled_from(
 
 
 @given(st.lists(_PIECES | st.text(max_size=8), max_size=30).map("".join))
+@example('</body><a href="https://s.example/">x</a>')
 def test_any_text_at_all_can_be_read_and_only_gains(html: str) -> None:
     """Not one character is lost, whatever an author writes: what is left of the tracked form is what was there."""
     changed, targets = track(html)

@@ -130,7 +130,7 @@ def _reasons(
     rule: Rule, send: Send, message: Message, events: Iterable[Shown], observed: Observed | None
 ) -> Iterator[str]:
     for path, place in message.needs.needed.items():
-        reason = _never_there(path) or _lacks(rule, send, path, message, events, observed)
+        reason = never_there(path) or _lacks(rule, send, path, message, events, observed)
         if reason:
             yield f"shows {path} ({_told(place)}), {reason}"
     if "activity" in message.needs.used and send.to == "person":
@@ -142,7 +142,7 @@ def _told(place: Place) -> str:
     return f"{place.file}, line {place.line}"
 
 
-def _never_there(path: str) -> str:
+def never_there(path: str) -> str:
     """Why a name can never be there, in any mail."""
     root, *rest = path.split(".")
     if root not in _FACTS:

@@ -17,6 +17,7 @@ COMMANDS = {
     "shadow": "what a shadow version decides differently from the live one",
     "explain": "why did this person get this mail, or why not? And would the archive say the same?",
     "rules": "check, test, push, pull, compare and roll back rules",
+    "templates": "check, look at and try messages",
     "simulate": "play a story with the clock advanced, and print everybody's inbox",
 }
 """Every command, and what it is for; each is a module of this package with `parser()` and `run(options)`."""

@@ -1,20 +1,12 @@
 """What counts as activity of a person, where a rule does not say which events it means."""
 
 from tidings.conditions import Predicate, Subject
-from tidings.events import EVENT_TYPES, Event
+from tidings.events import EVENT_TYPES
+from tidings.own_mail import is_report
 from tidings.selectors import Selector
 
 _SAY_WHO_IT_IS = ("identify", "group", "alias")
 """Calls that say who somebody is; libraries make them on their own, on every page."""
-
-_ABOUT_OUR_MAIL = frozenset(
-    {
-        *("Email Sent", "Email Suppressed", "Email Delivered", "Email Opened", "Email Bounced"),
-        *("Email Marked as Spam", "Unsubscribed"),
-    }
-)
-"""Tracks that nobody need have done, for mail programs open mail on their own, or by which somebody turns away from us.
-A click is something that a person does; one that is taken for a machine's never becomes an event."""
 
 
 class Activity(Selector):
@@ -26,7 +18,7 @@ class Activity(Selector):
 
 
 def _is_act(event: Subject) -> bool:
-    return not isinstance(event, Event) or event.event not in _ABOUT_OUR_MAIL
+    return not is_report(event)
 
 
 ACTIVITY: tuple[Selector, ...] = tuple(

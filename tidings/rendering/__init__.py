@@ -8,7 +8,7 @@ The sandbox refuses attributes and calls that a template has no business with, b
 to be mailed goes through `tidings.adapters.renderer`, which does the same in another process that has limits.
 """
 
-from tidings.rendering.files import source, syntax, template_names, variants
+from tidings.rendering.files import examples, shared, source, syntax, template_names, variants
 from tidings.rendering.rendered import GMAIL_CLIPS_AT, HTML_LIMIT, SUBJECT_LIMIT, Rendered, render
 
 __all__ = [
@@ -16,7 +16,9 @@ __all__ = [
     "HTML_LIMIT",
     "SUBJECT_LIMIT",
     "Rendered",
+    "examples",
     "render",
+    "shared",
     "source",
     "syntax",
     "template_names",

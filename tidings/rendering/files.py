@@ -29,6 +29,20 @@ def variants(name: str, folder: str = "") -> list[str]:
     return sorted({path[0] for path in found if len(path) == 2 and path[1] in PARTS and languages.canonical(path[0])})
 
 
+def examples(name: str, folder: str = "") -> list[str]:
+    """The files of facts to try a message on: `example.json`, and any in its folder `examples`."""
+    found = environment(folder).list_templates(filter_func=lambda file: file.startswith(f"{name}/"))
+    more = f"{name}/examples/"
+    return [
+        file for file in found if file == f"{name}/example.json" or (file.startswith(more) and file.endswith(".json"))
+    ]
+
+
+def shared(folder: str = "") -> list[str]:
+    """The files that messages draw in: those whose names begin with an underscore."""
+    return environment(folder).list_templates(filter_func=lambda file: file.rpartition("/")[2].startswith("_"))
+
+
 def source(name: str, folder: str = "") -> str | None:
     """The text of a file of templates, such as `welcome/example.json`; None when there is no such file.
 

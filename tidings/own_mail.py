@@ -1,0 +1,45 @@
+"""Reports about our own mail must not make us write the next one.
+
+What becomes of a mail re-enters the stream as events (`tidings.email_events`). A rule that begins with any track call
+would begin again with the report that its mail was sent, or with the report that it was not, and so on for ever.
+"""
+
+from tidings.conditions import Predicate, Subject
+from tidings.events import Event
+from tidings.selectors import ANY
+
+REPORTS = frozenset(
+    {
+        *("Email Sent", "Email Suppressed", "Email Delivered", "Email Opened", "Email Bounced"),
+        *("Email Marked as Spam", "Unsubscribed"),
+    }
+)
+"""Tracks that nobody need have done, for mail programs open mail on their own, or by which somebody turns away from us.
+A click is something that a person does; one that is taken for a machine's never becomes an event."""
+
+
+def is_report(event: Subject) -> bool:
+    """Whether it says what became of a mail."""
+    return isinstance(event, Event) and event.event in REPORTS
+
+
+def beginning(subject: tuple[str, str], predicate: Predicate | None, rule_id: str) -> Predicate | None:
+    """The condition under which an event of this type and name may begin something for a rule.
+
+    "Any track call" means no report: who means one says its name. And a rule that does never means those about mail
+    of its own.
+    """
+    kind, name = subject
+    if kind != "track" or name not in (ANY, *REPORTS):
+        return predicate
+
+    def may_begin(event: Subject) -> bool:
+        if is_report(event) and (name == ANY or _campaign(event) == rule_id):
+            return False
+        return predicate is None or predicate(event)
+
+    return may_begin
+
+
+def _campaign(event: Subject) -> object:
+    return event.read("properties").get("campaign_id") if isinstance(event, Event) else None
