@@ -68,6 +68,7 @@ resource "google_dataflow_flex_template_job" "pipeline" {
     sends_topic         = google_pubsub_topic.this["sends"].id
     dead_letters_topic  = google_pubsub_topic.this["dead-letters"].id
     store               = local.store
+    secret              = "${google_secret_manager_secret.this["TIDINGS_SECRET"].id}/versions/${local.secrets.TIDINGS_SECRET.version}"
     sdk_container_image = local.image
   }
 
@@ -82,6 +83,7 @@ resource "google_dataflow_flex_template_job" "pipeline" {
     google_pubsub_subscription_iam_member.pipeline,
     google_pubsub_topic_iam_member.pipeline,
     google_pubsub_topic_iam_member.publisher,
+    google_secret_manager_secret_iam_member.pipeline,
     google_storage_bucket_iam_member.pipeline,
   ]
 }
@@ -108,4 +110,13 @@ resource "google_pubsub_topic_iam_member" "pipeline" {
   topic   = google_pubsub_topic.this[each.key].name
   role    = "roles/pubsub.viewer"
   member  = google_service_account.this["pipeline"].member
+}
+
+# Options of a job can be read by all who may look at it, so it is given the name of the secret, and reads it itself: to
+# know the addresses of people who were erased, when somebody brings them again.
+resource "google_secret_manager_secret_iam_member" "pipeline" {
+  project   = local.project
+  secret_id = google_secret_manager_secret.this["TIDINGS_SECRET"].secret_id
+  role      = "roles/secretmanager.secretAccessor"
+  member    = google_service_account.this["pipeline"].member
 }

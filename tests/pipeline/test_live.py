@@ -10,8 +10,11 @@ import yaml
 from tests.people import an_event
 from tests.pipeline.live import Live
 from tests.support import eventually
+from tidings import erasure
 from tidings.adapters.pubsub import Message
 from tidings.adapters.pubsub_server import PubSubServer
+from tidings.consent import address_digest, is_erased
+from tidings.store import ERASED
 
 RULES = Path(__file__).parents[2] / "rules"
 
@@ -110,6 +113,32 @@ def test_an_edit_changes_what_happens_and_a_bad_edit_is_reported_on_the_document
         assert report["faults"][0]["value"] == "soon"
         live.publish(an_event("Account Created", now(), user_id="bob"))
         eventually(lambda: ("welcome", "u:bob") in live.sends(), seconds=10)
+
+
+def test_who_is_erased_is_forgotten_by_the_running_pipeline_and_does_not_come_back_by_an_import(
+    live, monkeypatch, tmp_path
+):
+    """Their cart brings no mail, nothing is written for the erasure, and their address stays out of the store."""
+    secret, address = "a secret of the tests", "ann@shop.example"
+    monkeypatch.setenv("TIDINGS_SECRET", secret)
+    live.store.suppress(address_digest(address, secret), ERASED, now())
+    with live.pipeline():
+        live.publish(added("ann"))
+        live.publish_raw(erasure.message("u:ann", now()))
+        live.publish(added("bob"))
+        eventually(lambda: ("cart-abandoned", "u:bob") in live.sends(), seconds=40)
+        import_ = {"type": "identify", "user_id": "ann", "traits": {"email": address.upper(), "username": address}}
+        live.publish(an_event("", now(), **import_), added("ann"))
+        eventually(lambda: ("cart-abandoned", "u:ann") in live.sends(), seconds=40)
+        assert sorted(live.sends()) == [("cart-abandoned", "u:ann"), ("cart-abandoned", "u:bob")]
+        assert live.dead_letters() == []
+        labels = [one.label for one in live.store.activity("u:ann") if one.kind == "event"]
+    assert sorted(labels) == ["Product Added", "Product Added", "identify"]
+    traits = live.store.profile("u:ann").traits
+    assert is_erased(traits["email"])
+    assert traits["username"] == traits["email"]
+    kept = b"".join(path.read_bytes() for path in tmp_path.glob("store.db*"))
+    assert address.encode() not in kept.lower()
 
 
 def test_what_somebody_did_before_we_knew_them_becomes_theirs(live):

@@ -63,6 +63,11 @@ def names(text: str) -> str:
         lambda found: f"projects/{PROJECT}/subscriptions/{subscription_name(found[1])}",
         text,
     )
+    text = re.sub(
+        r'\$\{google_secret_manager_secret\.this\["(\w+)"\]\.id\}/versions/\$\{local\.secrets\.\1\.version\}',
+        lambda found: "projects/{0}/secrets/{id}/versions/{version}".format(PROJECT, **local("secrets")[found[1]]),
+        text,
+    )
     text = text.replace("${local.store}", "firestore:tidings").replace("${local.image}", IMAGE)
     assert "${" not in text, f"nobody taught the tests what this is: {text}"
     return text

@@ -20,6 +20,7 @@ from pipeline.options import TidingsOptions
 from tests.support import require
 from tests.terraform.launcher import LaunchSite, launch_site
 from tests.terraform.module import IMAGE, PROJECT, ROOT, local, names, resources
+from tidings.adapters import secrets
 
 METADATA = json.loads((ROOT / "pipeline" / "metadata.json").read_text("utf-8"))
 PARAMETERS = {one["name"]: one for one in METADATA["parameters"]}
@@ -96,9 +97,25 @@ def test_the_pipeline_takes_what_it_is_given_and_keeps_every_event_once():
     assert settings.sends_topic == f"projects/{PROJECT}/topics/tidings-sends"
     assert settings.dead_letters_topic == f"projects/{PROJECT}/topics/tidings-dead-letters"
     assert (settings.rules.store, settings.rules.project) == ("firestore:tidings", PROJECT)
+    assert settings.secret == f"projects/{PROJECT}/secrets/tidings-secret/versions/1"
     assert settings.id_label == "messageId"
     assert METADATA["supportsExactlyOnce"]
     assert not METADATA["supportsAtLeastOnce"]
+
+
+def test_the_pipeline_may_read_the_one_secret_whose_name_it_is_given():
+    """The same version as the mailer's, or the two would not know an address by the same digest."""
+    reader = resources("google_secret_manager_secret_iam_member")["pipeline"]
+    assert reader["secret_id"] == '${google_secret_manager_secret.this["TIDINGS_SECRET"].secret_id}'
+    assert reader["role"] == "roles/secretmanager.secretAccessor"
+    assert reader["member"] == '${google_service_account.this["pipeline"].member}'
+    assert secrets.is_name(GIVEN["secret"])
+    assert "${google_secret_manager_secret_iam_member.pipeline}" in JOB["depends_on"]
+
+
+def test_a_secret_itself_is_refused_where_everybody_could_read_it():
+    [pattern] = PARAMETERS["secret"]["regexes"]
+    assert not re.fullmatch(pattern, "an-open-secret-of-32-characters")
 
 
 def test_beam_in_the_image_is_beam_in_pyproject():

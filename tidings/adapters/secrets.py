@@ -11,7 +11,7 @@ from google.cloud.secretmanager import SecretManagerServiceClient
 
 from tidings.settings import SettingsError
 
-_NAME = re.compile(r"projects/[^/]+/secrets/[^/]+/versions/[^/]+")
+_NAME = re.compile(r"projects/[^/\s]+/secrets/[^/\s]+/versions/[^/\s]+")
 
 
 def is_name(text: str) -> bool:

@@ -1,0 +1,95 @@
+"""What the pipeline writes to the store before it decides: and whose address it does not let in again."""
+
+import logging
+
+import pytest
+from apache_beam.utils.timestamp import Timestamp
+
+from pipeline import rulebooks, secret
+from pipeline.options import RulesSettings, TidingsOptions
+from pipeline.write import UpdateProfiles, activity_of_event
+from tests.people import an_event, at
+from tidings import erasure, events
+from tidings.adapters.sqlite_store import SqliteStore
+from tidings.consent import address_digest, is_erased
+from tidings.store import ERASED
+
+SECRET = "a secret of sixteen characters"
+ADDRESS = "grace@example.com"
+
+
+@pytest.fixture(autouse=True)
+def _of_its_own():
+    """Neither a worker nor a secret of another test."""
+    before = set(rulebooks._workers)
+    secret.resolve.cache_clear()
+    yield
+    secret.resolve.cache_clear()
+    for settings in set(rulebooks._workers) - before:
+        rulebooks._workers.pop(settings).fault = InterruptedError()
+
+
+@pytest.fixture
+def rules(tmp_path):
+    return RulesSettings(store=f"sqlite:{tmp_path}/store.db")
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = SqliteStore(f"{tmp_path}/store.db")
+    store.suppress(address_digest(ADDRESS, SECRET), ERASED, at("09:00"))
+    yield store
+    store.close()
+
+
+def through(step, *elements):
+    """One bundle; returns what passes on."""
+    step.start_bundle()
+    for element in elements:
+        step.process(element, Timestamp(0))
+    return [one.value for one in step.finish_bundle()]
+
+
+def identify(when="10:00", **more):
+    return an_event("", when, type="identify", traits={"email": ADDRESS, "plan": "pro"}, **more)
+
+
+def test_an_erased_address_is_neither_written_nor_passed_on(store, rules):
+    """To nobody who hears of it: not to the person, and not to the anonymous id that joins them."""
+    event = identify(user_id="grace", anonymous_id="x")
+    passed = through(UpdateProfiles(rules, SECRET), ("u:grace", event), ("a:x", event))
+    assert [key for key, _ in passed] == ["u:grace", "a:x"]
+    assert not [one for _, one in passed if ADDRESS.encode() in events.encode(one)]
+    traits = store.profile("u:grace").traits
+    assert traits["plan"] == "pro"
+    assert is_erased(traits["email"])
+
+
+def test_without_a_secret_the_step_is_off_and_says_so_once(store, rules, monkeypatch, caplog):
+    monkeypatch.delenv("TIDINGS_SECRET", raising=False)
+    step = UpdateProfiles(rules)
+    with caplog.at_level(logging.WARNING, "pipeline.secret"):
+        for _ in range(3):
+            through(step, ("u:ann", identify()))
+    assert [one.message.partition(":")[0] for one in caplog.records] == ["no secret"]
+    assert store.profile("u:ann").traits["email"] == ADDRESS
+
+
+def test_the_secret_comes_from_the_environment_unless_an_option_says_another(store, rules, monkeypatch):
+    monkeypatch.setenv("TIDINGS_SECRET", SECRET)
+    assert secret.resolve("") == SECRET
+    through(UpdateProfiles(rules), ("u:ann", identify()))
+    assert is_erased(store.profile("u:ann").traits["email"])
+    assert secret.resolve("another secret, of an option") == "another secret, of an option"
+    options = ["--store=s", "--events_subscription=e", "--events_topic=t", "--sends_topic=s", "--dead_letters_topic=d"]
+    assert TidingsOptions([*options, "--secret=abc"]).settings().secret == "abc"
+    assert TidingsOptions(options).settings().secret == ""
+
+
+def test_an_erasure_passes_in_its_place_and_leaves_nothing_in_the_store(store, rules):
+    elements = [("u:ann", identify(message_id="1")), ("u:ann", erasure.erased("u:ann", at("10:01")))]
+    assert through(UpdateProfiles(rules), *elements) == elements
+    assert through(UpdateProfiles(rules), ("u:bob", erasure.erased("u:bob", at("10:01")))) != []
+    assert store.profile("u:bob") is None
+    assert next(one for element in elements for one in activity_of_event(element)).label == "identify"
+    assert [*activity_of_event(elements[1])] == []
