@@ -11,7 +11,7 @@ from tidings.decisions import Decision, Reason
 from tidings.errors import AddressError, TemporaryError, TidingsError
 from tidings.message import ascii_address
 from tidings.settings import Settings
-from tidings.store import ERASED, Activity, Profile, Store
+from tidings.store import ERASED, Activity, ConsentRecord, Profile, Store
 
 PERSON = "person"
 LATEST = 25
@@ -37,12 +37,14 @@ class Recipient(NamedTuple):
     Attributes:
         address: as `ascii_address` returns it.
         digest: the name under which a dead address is suppressed; empty for a role, which never is.
+        consent: every word of the person on consent; none for a role.
         activity: what the person did lately, newest first; for a role alone.
     """
 
     address: str
     profile: Profile
     digest: str = ""
+    consent: Sequence[ConsentRecord] = ()
     activity: Sequence[Activity] = ()
 
 
@@ -81,7 +83,7 @@ def _person(decision: Decision, store: Store, settings: Settings, now: datetime)
     refusal = permission(decision.kind, category.id, records, double_opt_in=category.double_opt_in)
     if refusal:
         raise SuppressedError(refusal)
-    return Recipient(address, profile, digest)
+    return Recipient(address, profile, digest, records)
 
 
 def _role(decision: Decision, store: Store, settings: Settings, now: datetime) -> Recipient:

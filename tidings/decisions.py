@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Literal, get_args
 
 import msgspec
+from msgspec.structs import replace
 
 SCHEMA = "tidings.decision.v1"
 """The Pub/Sub attribute `schema` of every decision."""
@@ -25,6 +26,7 @@ Reason = Literal[
     "rule_paused",
     "erased",
     "render_failed",
+    "waited_too_long",  # marketing, and its turn among many did not come in time, or all mail was stopped
 ]
 """Why a decision did not become an email. One closed list, so that it can be counted and explained."""
 REASONS: tuple[str, ...] = get_args(Reason)
@@ -108,6 +110,24 @@ def send_id(rule_id: str, rule_version: str, person: str, entry_key: str, episod
         raw = part.encode()
         digest.update(len(raw).to_bytes(4, "big") + raw)
     return digest.hexdigest()
+
+
+def without_person(decision: Decision, digest: str) -> Decision:
+    """What may stay of a decision about somebody who was erased: what was decided and when, and not about whom.
+
+    Args:
+        decision: what was decided.
+        digest: `tidings.consent.person_digest`, in place of the person.
+    """
+    return replace(
+        decision,
+        person=digest,
+        entry_key="",
+        episode="",
+        evidence=(),
+        event=replace(decision.event, properties=msgspec.Raw(b"{}")),
+        events=(),
+    )
 
 
 _decoder = msgspec.json.Decoder(Decision)

@@ -65,10 +65,11 @@ def of_feedback(feedback: Feedback, entry: LedgerEntry | None, received_at: date
 def of_ending(entry: LedgerEntry) -> Event | None:
     """`Email Sent` or `Email Suppressed` (with its `reason`) for a ledger entry that has ended so.
 
-    None while it has not ended, and for mail to a role, a shadow or a dead letter, of which the person hears nothing.
+    None while it has not ended, for mail to a role, a shadow or a dead letter, of which the person hears nothing; and
+    for somebody who was erased: there is nobody to tell it of.
     """
     name = _ENDINGS.get(entry.status)
-    if name is None or entry.decision.to != "person":
+    if name is None or entry.decision.to != "person" or entry.reason == "erased":
         return None
     said = _of_mail(entry.send_id, entry) | {"reason": entry.reason}
     message_id = f"{entry.status}-{entry.send_id}"
