@@ -84,7 +84,14 @@ class Worker:
     def push(self, decision: Decision, attempt: int = 0) -> int:
         """Deliver a decision to this worker, for the how manieth time."""
         body = envelope(decisions.encode(decision), {"schema": decisions.SCHEMA}, attempt)
-        with self._app.test_request_context("/", method="POST", data=body):
+        return self._post("/", body)
+
+    def sweep(self) -> int:
+        """Have it look after everything that waits."""
+        return self._post("/deliver/sweep", b"")
+
+    def _post(self, path: str, body: bytes) -> int:
+        with self._app.test_request_context(path, method="POST", data=body):
             return self._mailer(flask.request).status_code
 
 

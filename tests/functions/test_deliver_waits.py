@@ -1,0 +1,312 @@
+"""Mails whose turn has not come: put aside, woken by the sweep, and told why when it takes too long."""
+
+import logging
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from functions.sweep import AGAIN
+from functions.turns import PAUSE
+from tests.functions.mail_room import MailRoom, envelope
+from tests.functions.test_deliver_crashes import Worker
+from tests.sends import a_decision
+from tests.support import eventually
+from tidings import breaker, decisions, sending
+from tidings.adapters.pubsub import Message, Publisher, ensure_subscription
+from tidings.decisions import Decision
+
+NINE = datetime(2026, 12, 1, 9, tzinfo=UTC)
+SENDS = "tidings-sends"
+
+
+@pytest.fixture
+def limited(room: MailRoom, tmp_path: Path) -> MailRoom:
+    """An installation whose provider takes two mails a minute, one of them transactional."""
+    return with_policy(room, tmp_path, "{rates: [{provider: smtp, max: 2, per: 1m}], kept_for_transactional: 50}")
+
+
+def with_policy(room: MailRoom, folder: Path, policy: str) -> MailRoom:
+    """The same installation with this `sending.yaml`."""
+    (folder / "sending.yaml").write_text(policy)
+    room.settings = replace(room.settings, policy=str(folder))
+    room.open_topic(SENDS)
+    return room
+
+
+def worker_at(room: MailRoom, now: datetime, **parts: Any) -> Worker:
+    """A mailer of the room, by a clock of its own."""
+    worker = Worker(room, **parts)
+    worker.now = now
+    return worker
+
+
+def some(number: int, **fields: Any) -> list[Decision]:
+    """Decisions of a minute before nine."""
+    at = NINE - timedelta(minutes=1)
+    return [a_decision(episode=f"e{one}", decided_at=at, **fields) for one in range(number)]
+
+
+def woken(room: MailRoom) -> list[Decision]:
+    """What the sweeps have published since the last call."""
+    return [decisions.decode(message.data) for message in room.messages(SENDS)]
+
+
+def test_a_mail_whose_turn_has_not_come_is_put_aside_and_answered(limited: MailRoom) -> None:
+    """It is no failure, so Pub/Sub does not count it as one."""
+    first, second = some(2)
+    worker = worker_at(limited, NINE + timedelta(seconds=20))
+    assert [worker.push(first), worker.push(second)] == [204, 204]
+    assert (len(limited.mail.mails), limited.ending(first)[0]) == (1, "sent")
+    entry = limited.entry(second)
+    assert (entry.status, entry.lease_until) == ("waiting", NINE + timedelta(minutes=1))
+    assert limited.dead_letters() == []
+
+
+def test_the_sweep_wakes_it_when_its_turn_has_come_and_not_before(limited: MailRoom) -> None:
+    first, second = some(2)
+    worker = worker_at(limited, NINE)
+    worker.push(first)
+    worker.push(second)
+    assert (worker.sweep(), woken(limited)) == (204, [])
+    worker.now = NINE + timedelta(minutes=1)
+    assert worker.sweep() == 204
+    assert woken(limited) == [second]
+    assert worker.push(second) == 204
+    assert [limited.ending(one)[0] for one in (first, second)] == ["sent", "sent"]
+    assert len(limited.mail.mails) == 2
+
+
+def test_who_was_woken_is_not_woken_again_at_once(limited: MailRoom) -> None:
+    """But some minutes later, should the message come to nothing."""
+    first, second = some(2)
+    worker = worker_at(limited, NINE)
+    worker.push(first)
+    worker.push(second)
+    worker.now += timedelta(minutes=1)
+    worker.sweep()
+    worker.now += timedelta(minutes=1)
+    worker.sweep()
+    assert woken(limited) == [second]
+    worker.now += AGAIN
+    worker.sweep()
+    assert woken(limited) == [second]
+
+
+def test_a_sweep_that_cannot_publish_loses_nobody(limited: MailRoom) -> None:
+    """The next one does it."""
+    first, second = some(2)
+    worker = worker_at(limited, NINE)
+    worker.push(first)
+    worker.push(second)
+    lost = worker_at(limited, NINE + timedelta(minutes=1), publisher=Publisher("a-project-without-topics", timeout=1))
+    assert lost.sweep() == 503
+    worker.now += timedelta(minutes=2)
+    worker.sweep()
+    assert woken(limited) == [second]
+
+
+def test_a_message_that_overtakes_the_sweep_is_worked_on_and_put_aside_again(limited: MailRoom) -> None:
+    """What was published is in the hands of a worker before the sweep has written so down; nobody is forgotten."""
+    first, second, third = some(3)
+    worker = worker_at(limited, NINE)
+    for one in (first, second, third):
+        worker.push(one)
+    worker.now += timedelta(minutes=1)
+
+    class Quick(Publisher):
+        """Pub/Sub delivers before it answers."""
+
+        def publish(self, topic: str, messages: Any) -> list[str]:
+            """Publish, and be delivered."""
+            for message in messages:
+                if topic == SENDS:
+                    assert worker.push(decisions.decode(message.data)) == 204
+            return super().publish(topic, messages)
+
+    worker_at(limited, worker.now, publisher=Quick(limited.project)).sweep()
+    assert sorted(limited.ending(one)[0] for one in (second, third)) == ["sent", "waiting"]
+    (left,) = [one for one in (second, third) if limited.ending(one)[0] == "waiting"]
+    assert limited.entry(left).lease_until == NINE + timedelta(minutes=2)
+
+
+def test_transactional_mail_passes_before_marketing_mail(limited: MailRoom) -> None:
+    """Its share is left to it."""
+    marketing, receipt = some(3), some(1, kind="transactional", template="welcome", rule_id="order-confirmed")
+    worker = worker_at(limited, NINE)
+    for one in marketing:
+        worker.push(one)
+    assert len(limited.mail.mails) == 1
+    worker.push(replace(receipt[0], send_id="f" * 32))
+    assert len(limited.mail.mails) == 2
+
+
+def test_mail_to_a_role_waits_for_no_marketing_limit(limited: MailRoom) -> None:
+    """Whoever is stuck needs the desk now, whatever kind of mail its rule is."""
+    breaker.stop(limited.store, "marketing", "operator", "", NINE)
+    call = replace(some(1, to="support")[0], kind="marketing")
+    worker = worker_at(limited, NINE)
+    assert worker.push(call) == 204
+    assert limited.ending(call)[0] != "waiting"
+
+
+def test_marketing_mail_that_has_waited_for_a_day_is_not_sent_any_more(limited: MailRoom) -> None:
+    """A reminder of yesterday's cart; the ledger says so, and it can be counted."""
+    first, second = some(2)
+    worker = worker_at(limited, NINE)
+    worker.push(first)
+    worker.push(second)
+    worker.now = NINE + timedelta(days=1)
+    assert worker.push(second) == 204
+    assert limited.ending(second) == ("suppressed", "waited_too_long", "")
+    assert len(limited.mail.mails) == 1
+
+
+def test_a_decision_is_not_too_old_for_having_been_decided_long_ago(limited: MailRoom) -> None:
+    """A dead letter that somebody publishes again after a week has waited for its repair, and not for its turn."""
+    (one,) = some(1)
+    worker = worker_at(limited, NINE + timedelta(days=7))
+    assert worker.push(one) == 204
+    assert limited.ending(one)[0] == "sent"
+
+
+def test_transactional_mail_waits_as_long_as_it_must(limited: MailRoom) -> None:
+    """A receipt of yesterday is still wanted."""
+    receipts = some(3, kind="transactional", template="welcome")
+    worker = worker_at(limited, NINE)
+    for one in receipts:
+        worker.push(one)
+    assert limited.ending(receipts[2])[0] == "waiting"
+    worker.now = NINE + timedelta(days=2)
+    worker.push(receipts[2])
+    assert limited.ending(receipts[2])[0] == "sent"
+
+
+def test_consent_withdrawn_while_a_mail_waits_counts(limited: MailRoom) -> None:
+    first, second = some(2)
+    worker = worker_at(limited, NINE)
+    worker.push(first)
+    worker.push(second)
+    limited.consent("u:ada", "reminders", given=False, at=NINE + timedelta(seconds=30))
+    worker.now += timedelta(minutes=1)
+    assert worker.push(second) == 204
+    assert limited.ending(second) == ("suppressed", "opted_out", "")
+
+
+# The breaker
+
+
+def bounced(room: MailRoom, number: int, of: int, now: datetime) -> None:
+    """So many of so many mails went to addresses that are dead."""
+    sending.count(room.store, "smtp", "sent", now, of)
+    sending.count(room.store, "smtp", "hard_bounced", now, number)
+
+
+def test_when_too_much_bounces_marketing_mail_stops_and_transactional_mail_goes_on(
+    room: MailRoom, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The sweep says so, as an error, once; and nothing is lost."""
+    room = with_policy(room, tmp_path, "{}")
+    bounced(room, 30, 200, NINE)
+    (marketing,), (receipt,) = some(1), some(1, kind="transactional", template="welcome", rule_version="v2")
+    receipt = replace(receipt, send_id="f" * 32)
+    worker = worker_at(room, NINE)
+    assert [worker.sweep(), worker.sweep()] == [204, 204]
+    errors = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert errors == [
+        "Marketing mail is stopped: 15% of 200 mails in the last 1d went to dead addresses; the limit is 5%."
+        " Look why, then say: tidings sending resume"
+    ]
+    assert [worker.push(marketing), worker.push(receipt)] == [204, 204]
+    assert (room.ending(marketing)[0], room.ending(receipt)[0]) == ("waiting", "sent")
+
+    breaker.resume(room.store, NINE)
+    worker.now += PAUSE
+    worker.sweep()
+    assert woken(room) == [marketing]
+    worker.push(marketing)
+    assert room.ending(marketing)[0] == "sent"
+
+
+def test_a_mailer_sees_by_itself_that_addresses_are_dead(room: MailRoom, tmp_path: Path) -> None:
+    """The mail server's own answers are counted, as webhooks are."""
+    room = with_policy(room, tmp_path, "{breaker: {at_least: 4}}")
+    worker = worker_at(room, NINE)
+    for number, answer in enumerate(["250 OK", "550 5.1.1 no such user", "550 5.2.1 disabled", "250 OK"]):
+        room.meet(f"u:{number}", f"somebody-{number}@example.com")
+        room.mail.answers["RCPT"] = [answer]
+        worker.push(a_decision(f"u:{number}", decided_at=NINE))
+    assert worker.sweep() == 204
+    assert room.store.tallies([sending.tally_name("smtp", NINE)]) == [{"sent": 4, "hard_bounced": 1}]
+    assert breaker.standing(room.store).stopped == "marketing"
+
+
+def test_an_operator_can_stop_everything(room: MailRoom, tmp_path: Path) -> None:
+    """Transactional mail too."""
+    room = with_policy(room, tmp_path, "{}")
+    breaker.stop(room.store, "all", "operator", "the relay is being moved", NINE)
+    (receipt,) = some(1, kind="transactional", template="welcome")
+    worker_at(room, NINE).push(receipt)
+    entry = room.entry(receipt)
+    assert (entry.status, entry.lease_until) == ("waiting", NINE + PAUSE)
+
+
+# As it is deployed
+
+
+def test_a_limited_mailer_sends_everything_in_time(
+    room: MailRoom, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over HTTP and Pub/Sub, by the wall clock: what is stopped goes out after it is resumed, each mail once."""
+    room = with_policy(room, tmp_path, "{}")
+    monkeypatch.setenv("TIDINGS_POLICY", str(tmp_path))
+    monkeypatch.setattr("functions.turns.PAUSE", timedelta(seconds=1))
+    monkeypatch.setattr("tidings.breaker.LOOK_EVERY", timedelta(0))
+    breaker.stop(room.store, "marketing", "operator", "", NINE)
+    with room.served("deliver") as url:
+        ensure_subscription(room.project, "deliver", SENDS, push_endpoint=url)
+        asked = some(5)
+        room.publisher.publish(SENDS, [Message(decisions.encode(one), {"schema": decisions.SCHEMA}) for one in asked])
+        eventually(lambda: [entry.status for entry in room.store.ledger()] == ["waiting"] * 5)
+        assert room.mail.mails == []
+        breaker.resume(room.store, NINE)
+        client = room.client("deliver")
+        eventually(
+            lambda: (
+                client.post("/deliver/sweep").status_code == 204
+                and [entry.status for entry in room.store.ledger()] == ["sent"] * 5
+            )
+        )
+        ensure_subscription(room.project, "deliver", SENDS)
+    assert len(room.mail.mails) == 5
+
+
+def test_a_sweep_must_be_asked_for_with_post(room: MailRoom) -> None:
+    """And nobody need bring anything."""
+    client = room.client("deliver")
+    assert client.get("/deliver/sweep").status_code == 405
+    assert client.post("/deliver/sweep").status_code == 204
+    assert room.dead_letters() == []
+
+
+def test_no_log_line_of_a_sweep_says_who_waits(limited: MailRoom, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    first, second = some(2)
+    worker = worker_at(limited, NINE)
+    worker.push(first)
+    worker.push(second)
+    worker.now += timedelta(minutes=1)
+    worker.sweep()
+    ours = [record for record in caplog.records if record.name.startswith(("functions", "tidings"))]
+    assert "Sends were woken: 1" in [record.getMessage() for record in ours]
+    assert not [record for record in ours if "ada" in record.getMessage()]
+
+
+def test_what_a_push_request_holds_is_no_matter_to_a_sweep(room: MailRoom) -> None:
+    """The path says what is asked."""
+    (one,) = some(1)
+    body = envelope(decisions.encode(one), {"schema": decisions.SCHEMA})
+    assert room.client("deliver").post("/sweep", data=body).status_code == 204
+    assert room.store.ledger() == []
