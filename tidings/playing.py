@@ -22,7 +22,7 @@ from tidings.stories import Story, endings_of
 from tidings.story_documents import Ending
 
 OF_THE_MAILER: frozenset[Reason] = frozenset(
-    {"missing_address", "no_consent", "opted_out", "suppressed_address", "render_failed"}
+    {"missing_address", "no_consent", "opted_out", "suppressed_address", "render_failed", "waited_too_long"}
 )
 """The reasons that the mailer gives; `opted_out` is the engine's as well, when it has heard the no."""
 

@@ -97,6 +97,7 @@ def test_transactional_mail_asks_for_no_consent_and_mail_to_a_role_for_nothing_t
         ),
         ({"status": "suppressed", "reason": "no_consent"}, "consent", "no_consent"),
         ({"status": "suppressed", "reason": "opted_out"}, "consent", "opted_out"),
+        ({"status": "suppressed", "reason": "waited_too_long"}, "turn", "waited_too_long"),
         ({"status": "dead_lettered", "reason": "render_failed", "detail": "line 3"}, "render", "render_failed"),
         ({"status": "dead_lettered", "detail": "unknown_role: no address for sales"}, "address", "unknown_role"),
         ({"status": "dead_lettered", "detail": "554 policy"}, "hand_over", "refused"),
@@ -116,8 +117,11 @@ def test_what_stopped_it_at_the_mailer(ending, gate, reason):
 def test_what_has_not_ended_is_stopped_by_nothing():
     assert set(states(told_of(a_decision(), status="claimed").mailer_gates).values()) == {"not yet"}
     handed = told_of(a_decision(), status="handing_over")
-    assert [gate.state for gate in handed.mailer_gates] == ["passed"] * 4 + ["not yet"]
+    assert [gate.state for gate in handed.mailer_gates] == ["passed"] * 5 + ["not yet"]
     assert handed.stopped_by is None
+    waiting = told_of(a_decision(), status="waiting")
+    assert [gate.state for gate in waiting.mailer_gates] == ["passed"] * 3 + ["not yet"] * 3
+    assert waiting.stopped_by is None
 
 
 def test_every_reason_has_a_sentence_and_an_advice():

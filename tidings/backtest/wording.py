@@ -18,6 +18,7 @@ ENDINGS = {
     "rule_paused": "the rule was paused",
     "erased": "the person was erased",
     "render_failed": "the mail could not be made",
+    "waited_too_long": "its turn did not come in time",
 }
 """Outcomes and reasons, in a few words each."""
 

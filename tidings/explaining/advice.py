@@ -41,6 +41,10 @@ ADVICE: dict[str, Advice] = {
     "render_failed": Advice(
         "The message could not be made from what the event brings.", "Mend the template: docs/templates.md."
     ),
+    "waited_too_long": Advice(
+        "Its turn among many did not come in time, or mail was stopped for so long.",
+        "Look at the limits and at `tidings sending status`: docs/sending-limits.md.",
+    ),
     "shadow": Advice("The rule is in shadow: it decides, and never sends.", "Set the rule to live."),
     "unknown_role": Advice("The rule writes to a role that has no address.", "Give it one in TIDINGS_ROLES."),
     "refused": Advice("The mail server refuses this mail for good.", "Read the detail; the address may be fine."),
@@ -62,6 +66,7 @@ _MAILER: dict[str, MailerGate] = {
     "suppressed_address": "suppression",
     "no_consent": "consent",
     "opted_out": "consent",
+    "waited_too_long": "turn",
     "render_failed": "render",
 }
 _GATES: dict[str, GateName] = {

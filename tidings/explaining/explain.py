@@ -97,6 +97,9 @@ def mailer_gates(decision: Decision, entry: LedgerEntry, stop: Stop | None) -> t
             told.append(GateTold(name=name, state="not asked", detail=not_asked))
         elif stopped:
             told.append(GateTold(name=name, state="not reached"))
+        elif name == "turn" and entry.status == "waiting" and before == "passed":
+            told.append(GateTold(name=name, state="not yet", detail="put aside until its turn comes"))
+            before = "not yet"
         elif name == "hand_over" and entry.status == "handing_over" and before == "passed":
             told.append(GateTold(name=name, state="not yet", detail="handed over, and no answer recorded"))
         else:

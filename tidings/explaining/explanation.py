@@ -1,14 +1,14 @@
 """What an explanation says. It holds nothing that a support agent may not see: no address, no property of an event."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
 RuleState = Literal["current", "superseded", "unknown"]
 GateState = Literal["passed", "stopped", "not asked", "not reached", "not yet", "not recorded"]
-MailerGate = Literal["address", "suppression", "consent", "render", "hand_over"]
-MAILER_GATES: tuple[MailerGate, ...] = ("address", "suppression", "consent", "render", "hand_over")
+MailerGate = Literal["address", "suppression", "consent", "turn", "render", "hand_over"]
+MAILER_GATES: tuple[MailerGate, ...] = get_args(MailerGate)
 
 
 class RuleTold(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ _STATUS = {
     "shadow": "not sent: a rehearsal",
     "dead_lettered": "not sent, and somebody should look at it",
     "claimed": "not sent yet",
+    "waiting": "not sent yet: its turn has not come",
     "handing_over": "handed to the mail server, no answer yet",
 }
 _ORDINALS = {1: "1st", 2: "2nd", 3: "3rd"}
@@ -28,6 +29,7 @@ _GATES = {
     "address": "address",
     "suppression": "suppression list",
     "consent": "consent",
+    "turn": "its turn",
     "render": "message",
     "hand_over": "mail server",
 }
