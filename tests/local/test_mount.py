@@ -4,13 +4,17 @@ import base64
 import json
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import pytest
 
 from tests.local.conftest import FrontDoor
+from tests.sends import a_decision
+from tests.support import eventually
 from tidings import settings
 from tidings.adapters.pubsub import pull
+from tidings.adapters.stores import open_store
 from tidings.local import topology
 
 
@@ -82,3 +86,14 @@ def test_the_log_says_what_was_asked_and_not_by_whom(front_door: FrontDoor) -> N
     assert "GET /u " in written
     assert "a-token-of-somebody" not in written
     assert "ada@visitors.example" not in written
+
+
+def test_mail_that_waits_is_woken_without_anybody_asking(front_door: FrontDoor) -> None:
+    """In production Cloud Scheduler asks; here a thread of the functions does."""
+    chosen = settings.load()
+    store = open_store(chosen.store, chosen.project)
+    decision, now = a_decision(), datetime.now(UTC)
+    store.claim(decision, now, timedelta(minutes=1))
+    store.wait(decision.send_id, now, now)
+    eventually(lambda: (entry := store.ledger_entry(decision.send_id)) and entry.lease_until > now)
+    store.close()

@@ -2,11 +2,12 @@
 
 Beam's local runner knows no time but the wall's. So what the pipeline does with a message is done here, by the same
 functions of the core: the store is told first, then the engine; what belongs to another id goes round through the
-events topic; decisions go to the sends topic. Before each step of anybody, in the order of time, the clock is set; the
-step is over when the mailer has said how its decisions end.
+events topic; decisions go to the sends topic, and how they ended comes back as an event. Before each step of anybody,
+in the order of time, the clock is set; the step is over when the mailer has said how its decisions end.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from tidings import attributes, decisions, identity, intake, ledger
 from tidings.adapters.pubsub import Message, Publisher, pull
 from tidings.bookkeeping import GRACE, News, activity_of_decision, activity_of_event
 from tidings.decisions import Decision
+from tidings.email_events import of_ending
 from tidings.engine import Engine, Fault, Outcome
 from tidings.errors import TidingsError
 from tidings.events import Event, instant, millis, receipt
@@ -76,6 +78,7 @@ class Simulation:
         self._engine = Engine(book)
         self._people = acquainted(story, book)
         self._waiting: list[Decision] = []
+        self._on_their_way: Counter[str] = Counter()  # messageIds of events, as often as they are to come
         self._now = 0
         self._door = door
         self._store = store
@@ -135,6 +138,7 @@ class Simulation:
             else:
                 self._set_clock(wake_at)
                 self._heed(self._engine.wake(self._people[key], wake_at))
+                self._take_what_comes()
 
     def _set_clock(self, now: int) -> None:
         self._now = max(now, self._now)  # the mailer may have waited for longer than the rules
@@ -150,11 +154,17 @@ class Simulation:
             self._door.send(event.type, _on_the_wire(event))
         except ClosedDoorError as error:
             raise SimulationError(f"{event.message_id} of the story: {error}") from None
-        due = 1
-        while due:
-            message = self._pull()
-            due += self._take(intake.read_message(message.data, message.attributes), now) - 1
+        self._on_their_way[event.message_id] += 1
+        self._take_what_comes()
         self._ask_again()
+
+    def _take_what_comes(self) -> None:
+        """Be the pipeline until nothing is on its way. What comes twice is taken twice: the engine knows repeats."""
+        while self._on_their_way.total():
+            message = self._pull()
+            event = intake.read_message(message.data, message.attributes)
+            self._on_their_way -= Counter([event.message_id])
+            self._take(event, self._now)
 
     def _pull(self) -> Message:
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -165,8 +175,8 @@ class Simulation:
             self._check()
         raise SimulationError(f"An event did not come through the events topic.{self._tail()}")
 
-    def _take(self, event: Event, now: int) -> int:
-        """What the pipeline does with an event; returns how many messages go round because of it."""
+    def _take(self, event: Event, now: int) -> None:
+        """What the pipeline does with an event."""
         news = News()
         news.note(event)
         news.write(self._store)
@@ -179,8 +189,8 @@ class Simulation:
             onward += to_others
         if onward:
             messages = [Message(*identity.message(one)) for one in onward]
+            self._on_their_way.update(one.message_id for one in onward)
             self._publisher.publish(self._settings.events_topic, messages)
-        return len(onward)
 
     # --- decisions
 
@@ -206,9 +216,12 @@ class Simulation:
         entries = {one.send_id: self._store.ledger_entry(one.send_id) for one in self._waiting}
         attempts = {send_id: entry.attempts if entry else 0 for send_id, entry in entries.items()}
         self._waiting = [one for one in self._waiting if not self._has_ended(one, attempts[one.send_id])]
+        self._take_what_comes()
 
     def _has_ended(self, decision: Decision, attempts: int) -> bool:
         """Wait for the mailer. False when it has put the decision off, in a later attempt than this one.
+
+        What waits for a limit or for `tidings sending resume` has ended as far as the story goes.
 
         Raises:
             SimulationError: it says nothing.
@@ -216,7 +229,9 @@ class Simulation:
         now, deadline = instant(self._now), time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
             entry = self._store.ledger_entry(decision.send_id)
-            if entry is not None and entry.status in ledger.FINAL:
+            if entry is not None and (entry.status in ledger.FINAL or entry.status == "waiting"):
+                told = of_ending(entry)
+                self._on_their_way.update([told.message_id] if told else [])
                 return True
             is_free = entry is not None and entry.status == "claimed" and entry.lease_until <= entry.updated_at
             if entry is not None and is_free and entry.attempts > attempts and now < decision.decided_at + GRACE:
