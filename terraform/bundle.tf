@@ -5,8 +5,10 @@
 locals {
   root = "${path.module}/.."
 
-  function_packages = "{functions,templates,tidings}/**/*.{css,html,json,mjml,py,txt}"
-  left_out          = "^(functions/(local|main)\\.py|functions/requirements\\.txt|tidings/local/.*)$" # moved, or for a local run only
+  function_packages = "{functions,rules,templates,tidings}/**/*.{css,html,json,mjml,py,txt,yaml}"
+
+  # Moved; or for a local run only; or not read from here: rules are in the store, and only policies ship with the code.
+  left_out = "^(functions/(local|main)\\.py|functions/requirements\\.txt|rules/[^/]+\\.(json|yaml)|rules/(segments|stories)/.*|tidings/local/.*)$"
 
   function_files = merge(
     {

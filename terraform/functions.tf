@@ -41,7 +41,7 @@ locals {
       description     = "The mailer: brings each decision to its end, once."
       secrets         = ["TIDINGS_SECRET", "TIDINGS_MAIL_URL", "TIDINGS_DKIM_KEY"]
       invoker         = google_service_account.this["push"].member
-      ingress         = "ALLOW_INTERNAL_ONLY" # Pub/Sub of this project counts as internal
+      ingress         = "ALLOW_INTERNAL_ONLY" # Pub/Sub and Cloud Scheduler of this project count as internal
       concurrency     = local.mails_an_instance
       min_instances   = var.warm_instances
       max_instances   = floor(var.mail_connections / local.mails_an_instance)

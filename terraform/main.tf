@@ -13,6 +13,7 @@ locals {
     hooks    = "Webhooks: keep what is reported of mail, suppress addresses, publish events"
     pipeline = "Dataflow workers: read events, publish sends, write profiles"
     push     = "What Pub/Sub shows to the mailer"
+    sweep    = "What Cloud Scheduler shows to the mailer"
     build    = "Builds the images of the functions and of the pipeline"
   }
 
@@ -26,6 +27,7 @@ resource "google_project_service" "api" {
     "cloudbuild.googleapis.com",
     "cloudfunctions.googleapis.com",
     "cloudresourcemanager.googleapis.com",
+    "cloudscheduler.googleapis.com",
     "compute.googleapis.com",
     "dataflow.googleapis.com",
     "firestore.googleapis.com",

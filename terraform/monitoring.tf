@@ -65,6 +65,28 @@ locals {
       lasting = 0
       do      = "Read the function's logs: a template that cannot be rendered, a mail that the server refuses, a decision that was given up after 14 hours of trying (is the mail server there?), or a crash. The decisions are in the ledger and in the dead letters."
     }
+    marketing_stopped = {
+      title   = "Marketing mail is stopped"
+      filter  = "resource.type = \"cloud_run_revision\" AND metric.type = \"logging.googleapis.com/user/${google_logging_metric.marketing_stopped.name}\""
+      align   = "ALIGN_SUM"
+      reduce  = "REDUCE_SUM"
+      by      = []
+      period  = 300
+      above   = 0
+      lasting = 0
+      do      = "Too much of the mail went to dead addresses or was called spam, so marketing mail waits; receipts and the like go on. `tidings sending status` says how much of what. Find out which list or rule it was, and only then say `tidings sending resume`. What has waited for longer than give_up_after is not sent any more. docs/sending-limits.md"
+    }
+    sweeps = {
+      title   = "The mailer's sweeps fail"
+      filter  = "resource.type = \"cloud_scheduler_job\" AND metric.type = \"logging.googleapis.com/log_entry_count\" AND metric.labels.severity = \"ERROR\" AND resource.labels.job_id = \"${google_cloud_scheduler_job.sweep.name}\""
+      align   = "ALIGN_SUM"
+      reduce  = "REDUCE_SUM"
+      by      = []
+      period  = 600
+      above   = 5
+      lasting = 0
+      do      = "Once a minute Cloud Scheduler asks the mailer to wake the mail that waits and to watch the bounces. Read the job's log and that of the mailer: is the store away, or Pub/Sub? Nothing is lost, but what waits goes on waiting, and nothing stops by itself."
+    }
     system_lag = {
       title   = "The pipeline is slow"
       filter  = "resource.type = \"dataflow_job\" AND metric.type = \"dataflow.googleapis.com/job/system_lag\" AND resource.labels.job_name = \"${google_dataflow_flex_template_job.pipeline.name}\""
@@ -87,6 +109,20 @@ locals {
       lasting = 300
       do      = "Rules that wait for something that does not happen are decided when the watermark passes: none of them is wrong, all of them are late. See the alert on system lag."
     }
+  }
+}
+
+# Its own number, because it must not drown among other errors. https://cloud.google.com/logging/docs/logs-based-metrics
+resource "google_logging_metric" "marketing_stopped" {
+  project     = local.project
+  name        = "marketing_mail_stopped"
+  description = "The mailer has stopped marketing mail, because too much of it bounced or was called spam."
+  filter      = "resource.type = \"cloud_run_revision\" AND resource.labels.service_name = \"tidings-deliver\" AND jsonPayload.message : \"Marketing mail is stopped\""
+
+  metric_descriptor {
+    metric_kind = "DELTA"
+    value_type  = "INT64"
+    unit        = "1"
   }
 }
 

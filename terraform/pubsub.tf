@@ -5,7 +5,7 @@ locals {
   publishers = {
     collect  = ["events", "dead-letters"]
     engage   = ["events"]
-    deliver  = ["dead-letters"]
+    deliver  = ["events", "sends", "dead-letters"] # to sends: what has waited for its turn
     hooks    = ["events", "dead-letters"]
     pipeline = ["events", "sends", "dead-letters"] # to events: what an anonymous id hands over to its person
   }

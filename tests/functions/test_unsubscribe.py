@@ -301,7 +301,7 @@ def test_the_event_says_which_mail_of_which_campaign_was_left(room: MailRoom, cl
     decision = a_decision()
     room.push(decision)
     client.post(link(room), data=ONE_CLICK)
-    (message,) = room.messages(EVENTS)
+    _sent, message = room.messages(EVENTS)
     event = msgspec.json.decode(message.data)
     assert (event["type"], event["event"], event["userId"]) == ("track", "Unsubscribed", "ada")
     assert event["properties"] == {

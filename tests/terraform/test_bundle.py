@@ -33,23 +33,27 @@ assert ours and all(Path(sys.modules[name].__file__).is_relative_to(root) for na
 assert template_names() == sorted(path.parent.name for path in root.glob("templates/*/subject.txt"))
 """
 
+AT_THE_ROOT = {"main.py", "requirements.txt"}
+
 
 def test_the_archive_holds_everything_of_the_packages_but_what_is_for_a_local_run():
-    packages = ("functions", "templates", "tidings")
+    packages = ("functions", "rules", "templates", "tidings")
     everything = {
         path.relative_to(ROOT).as_posix()
         for package in packages
         for path in (ROOT / package).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
+    in_the_store = {file for file in everything if re.match(r"rules/([^/]+\.(json|yaml)|segments/|stories/)", file)}
     local_run = {file for file in everything if file.startswith("tidings/local/")} | {"functions/local.py"}
     moved_up = {"functions/main.py", "functions/requirements.txt"}
-    assert set(function_files()) == everything - local_run - moved_up | {"main.py", "requirements.txt"}
+    assert set(function_files()) == everything - in_the_store - local_run - moved_up | AT_THE_ROOT
+    assert "rules/policy/sending.yaml" in function_files()
 
 
 def test_terraform_sees_the_same_files(tmp_path: Path):
     require(None if shutil.which("terraform") else "terraform is not installed")
-    for package in ("functions", "templates", "tidings"):
+    for package in ("functions", "rules", "templates", "tidings"):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "terraform").mkdir()
     locals_only = (FOLDER / "bundle.tf").read_text("utf-8").partition("\ndata ")[0]

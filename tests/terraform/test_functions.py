@@ -62,15 +62,29 @@ def test_only_who_opens_the_store_may_use_the_database():
     assert users == {one for one in FUNCTIONS if "store" in settings_read_by(one)} | {"pipeline"}
 
 
-def test_nobody_but_pubsub_can_reach_the_mailer():
+def test_nobody_but_pubsub_and_the_scheduler_can_reach_the_mailer():
     assert FUNCTIONS["deliver"]["invoker"] == '${google_service_account.this["push"].member}'
     assert FUNCTIONS["deliver"]["ingress"] == "ALLOW_INTERNAL_ONLY"
     [push] = resources("google_pubsub_subscription")["deliver"]["push_config"]
     [token] = push["oidc_token"]
     assert token["service_account_email"] == '${google_service_account.this["push"].email}'
     assert token["audience"] == push["push_endpoint"]
-    [invoker] = resources("google_cloud_run_v2_service_iam_member").values()
-    assert (invoker["role"], invoker["member"]) == ("roles/run.invoker", "${each.value.invoker}")
+    [target] = resources("google_cloud_scheduler_job")["sweep"]["http_target"]
+    [token] = target["oidc_token"]
+    assert token["service_account_email"] == '${google_service_account.this["sweep"].email}'
+    assert (token["audience"], target["uri"]) == (push["push_endpoint"], f"{push['push_endpoint']}/sweep")
+    invokers = resources("google_cloud_run_v2_service_iam_member")
+    assert {name: (one["role"], one["member"]) for name, one in invokers.items()} == {
+        "invoker": ("roles/run.invoker", "${each.value.invoker}"),
+        "sweep": ("roles/run.invoker", '${google_service_account.this["sweep"].member}'),
+    }
+
+
+def test_what_the_mailer_says_when_it_stops_is_what_the_alert_listens_for():
+    """The words of a log line are a contract here."""
+    [metric] = resources("google_logging_metric").values()
+    [words] = re.findall(r'jsonPayload\.message : \\?"([^"\\]+)', metric["filter"])
+    assert f'log.error("{words}: ' in (ROOT / "functions" / "sweep.py").read_text("utf-8")
 
 
 def test_the_mailer_and_pubsub_have_as_long_as_the_lease_of_a_decision():
