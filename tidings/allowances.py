@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, time, timedelta
 from typing import NamedTuple
 
+from tidings import durations
 from tidings.sending import SECOND, Rate, Sending
 from tidings.store import Store
 
@@ -23,16 +24,20 @@ class Window(NamedTuple):
     """One limit in one stretch of time, as it is for one kind of mail.
 
     Attributes:
-        name: of the allowance in the store.
+        name: of the allowance in the store, whose tally says how many are taken.
+        label: the limit, as the operator knows it.
         limit: so many mails may have left altogether for one more of this kind to leave.
         block: how many a worker takes at once.
         ends: when the next one begins.
+        is_plan: it is a day of the warm-up plan.
     """
 
     name: str
+    label: str
     limit: int
     block: int
     ends: datetime
+    is_plan: bool = False
 
 
 def windows(sending: Sending, provider: str, domain: str, is_marketing: bool, now: datetime) -> list[Window]:
@@ -49,7 +54,18 @@ def windows(sending: Sending, provider: str, domain: str, is_marketing: bool, no
         is_marketing: or transactional.
         now: the windows are those of this instant.
     """
-    return [*_warm_up(sending, provider, is_marketing, now), *_rates(sending, provider, domain, is_marketing, now)]
+    found = [*_warm_up(sending, provider, is_marketing, now)]
+    found += [_window(sending, provider, one, is_marketing, now) for one in sending.rates if one.provider == provider]
+    of_domain = sending.domains.get(domain.lower()) or sending.domains.get("*")
+    return [*found, _window(sending, domain.lower(), of_domain, is_marketing, now)] if of_domain else found
+
+
+def named_windows(sending: Sending, provider: str, now: datetime) -> list[Window]:
+    """The windows of this instant that have a name in `sending.yaml`, as they are for transactional mail."""
+    domains = [one for one in sending.domains if one != "*"]
+    found = [window for one in domains or [""] for window in windows(sending, provider, one, False, now)]
+    nameless = _window(sending, "", sending.domains["*"], False, now).name if "*" in sending.domains else ""
+    return list({one.name: one for one in found if one.name != nameless}.values())
 
 
 def _warm_up(sending: Sending, provider: str, is_marketing: bool, now: datetime) -> Iterator[Window]:
@@ -59,20 +75,21 @@ def _warm_up(sending: Sending, provider: str, is_marketing: bool, now: datetime)
     most = plan.days[number]
     tomorrow = datetime.combine(today + timedelta(days=1), time(), UTC)
     limit = most if is_marketing else _UNLIMITED
-    yield Window(f"allowance-warm-up-{provider}-{today}", limit, _block(most, 86_400 * SECOND), tomorrow)
+    label = f"{provider}, day {number + 1} of {len(plan.days)}: {most:,} marketing mails"
+    yield Window(f"allowance-warm-up-{provider}-{today}", label, limit, _block(most, 86_400 * SECOND), tomorrow, True)
 
 
-def _rates(sending: Sending, provider: str, domain: str, is_marketing: bool, now: datetime) -> Iterator[Window]:
-    limits: list[tuple[str, Rate]] = [(provider, one) for one in sending.rates if one.provider == provider]
-    of_domain = sending.domains.get(domain.lower()) or sending.domains.get("*")
-    if of_domain:
+def _window(sending: Sending, what: str, rate: Rate, is_marketing: bool, now: datetime) -> Window:
+    number = round(now.timestamp() * SECOND) // rate.per
+    limit = max(rate.max * (100 - sending.kept_for_transactional) // 100, 1) if is_marketing else rate.max
+    return Window(
         # A domain can be one person's own, so the store is told no name.
-        limits.append((hashlib.blake2b(domain.lower().encode(), digest_size=12).hexdigest(), of_domain))
-    for what, rate in limits:
-        number = round(now.timestamp() * SECOND) // rate.per
-        ends = datetime.fromtimestamp((number + 1) * rate.per / SECOND, UTC)
-        limit = max(rate.max * (100 - sending.kept_for_transactional) // 100, 1) if is_marketing else rate.max
-        yield Window(f"allowance-{what}-{rate.per}-{number}", limit, _block(rate.max, rate.per), ends)
+        name=f"allowance-{hashlib.blake2b(what.encode(), digest_size=12).hexdigest()}-{rate.per}-{number}",
+        label=f"{what}: {rate.max:,} per {durations.text(rate.per)}",
+        limit=limit,
+        block=_block(rate.max, rate.per),
+        ends=datetime.fromtimestamp((number + 1) * rate.per / SECOND, UTC),
+    )
 
 
 def _block(most: int, milliseconds: int) -> int:

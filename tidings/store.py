@@ -375,7 +375,7 @@ class Store(Protocol):
     def take(self, name: str, amount: int, limit: int, expires_at: datetime) -> int:
         """Take from an allowance of `limit`, atomically; returns how many of `amount` are granted, 0 when none is left.
 
-        The allowance of a name begins full. What is taken cannot be given back.
+        The allowance of a name begins full. What is taken cannot be given back; `tallies` has it, as `taken`.
         """
 
     def tally(self, name: str, counts: Mapping[str, int], expires_at: datetime) -> None:

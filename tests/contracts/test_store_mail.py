@@ -72,6 +72,7 @@ class TestWhatAllWorkersShare:
         """The last one gets what is left."""
         assert [store.take("minute 1", 4, 10, LATER) for _ in range(4)] == [4, 4, 2, 0]
         assert store.take("minute 2", 4, 10, LATER) == 4
+        assert store.tallies(["minute 1", "minute 2", "minute 3"]) == [{"taken": 10}, {"taken": 4}, {}]
 
     def test_an_allowance_can_be_raised_and_cut(self, store: Store) -> None:
         """The operator edits it while mail goes out."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.contracts.samples import at
 from tidings.adapters.sqlite_store import SqliteStore
-from tidings.allowances import Allowances, windows
+from tidings.allowances import Allowances, named_windows, windows
 from tidings.sending import Sending
 
 MIDNIGHT = datetime(2026, 12, 1, tzinfo=UTC)
@@ -85,7 +85,8 @@ def test_a_domain_that_is_named_has_its_own_limit_and_every_other_one_that_of_th
 def test_the_store_is_told_no_domain(store: SqliteStore) -> None:
     """It can be one person's own."""
     sending = policy(domains={"*": {"max": 2, "per": "1m"}})
-    assert "ada" not in str(windows(sending, "smtp", "ada-lovelace.example", True, at(0)))
+    [window] = windows(sending, "smtp", "ada-lovelace.example", True, at(0))
+    assert "ada" not in window.name
 
 
 def test_a_mail_that_is_denied_one_place_takes_none(store: SqliteStore) -> None:
@@ -112,6 +113,18 @@ def test_what_transactional_mail_has_used_is_gone_for_marketing_mail(store: Sqli
 def test_however_small_a_rate_is_marketing_mail_has_one(store: SqliteStore) -> None:
     """A share of nothing would hold it up for ever."""
     assert Workers(store).sent(a_rate(1, kept_for_transactional=90), at(0), 5) == 1
+
+
+def test_what_has_a_name_can_be_looked_up_with_what_is_taken_of_it(store: SqliteStore) -> None:
+    """Each limit once; other domains are too many, and nobody's business."""
+    sending = a_rate(10, domains={"gmail.com": {"max": 5, "per": "1h"}, "*": {"max": 2, "per": "1m"}})
+    workers = Workers(store)
+    workers.sent(sending, MIDNIGHT, 3, domain="gmail.com")
+    named = named_windows(sending, "smtp", MIDNIGHT)
+    assert [window.label for window in named] == ["smtp: 10 per 1m", "gmail.com: 5 per 1h"]
+    assert [counts["taken"] for counts in store.tallies([window.name for window in named])] == [3, 3]
+    only_others = policy(domains={"*": {"max": 2, "per": "1m"}})
+    assert named_windows(only_others, "smtp", MIDNIGHT) == []
 
 
 class TestWarmUp:

@@ -18,6 +18,7 @@ COMMANDS = {
     "explain": "why did this person get this mail, or why not? And would the archive say the same?",
     "rules": "check, test, push, pull, compare and roll back rules",
     "templates": "check, look at and try messages",
+    "sending": "how much mail goes out, what has stopped it, and stop or go by hand",
     "simulate": "play a story with the clock advanced, and print everybody's inbox",
 }
 """Every command, and what it is for; each is a module of this package with `parser()` and `run(options)`."""
