@@ -108,8 +108,8 @@ def test_a_connection_that_breaks_after_the_mail_left_is_an_open_question(room: 
     assert [letter.reason for letter in room.dead_letters()] == ["outcome_unknown"]
 
 
-def test_a_connection_that_breaks_is_no_end_for_transactional_mail(room: MailRoom) -> None:
-    """Better twice than not at all, and recognisably the same."""
+def test_the_one_named_case_in_which_a_mail_arrives_twice_is_transactional_under_one_message_id(room: MailRoom) -> None:
+    """No answer to its content the first time. Better twice than not at all, and recognisably the same."""
     decision, worker = a_decision(kind="transactional", template="welcome"), Worker(room)
     room.mail.answers["MAIL DATA"] = [VANISH]
     assert [worker.push(decision), worker.push(decision)] == [503, 503]
