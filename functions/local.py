@@ -30,6 +30,7 @@ MOUNTS = {
     "sourceConfig": "collect",
     "deliver": "deliver",
     "hooks": "hooks",
+    "privacy": "privacy",
     **dict.fromkeys(("u", "p", "c", "o", "l"), "engage"),
 }
 """The first part of the path, and the function that gets the request. It sees the whole path, as in production."""

@@ -3,7 +3,7 @@
 One archive holds them all; a deployment picks one by name (`--entry-point collect`).
 """
 
-from functools import cache
+from functools import cache, partial
 
 import flask
 import functions_framework
@@ -13,8 +13,9 @@ from functions.collect import Collector
 from functions.deliver import Mailer
 from functions.engage import Engage
 from functions.hooks import Hooks
+from functions.privacy import Privacy
 from tidings import logs, settings
-from tidings.adapters.pubsub import Publisher
+from tidings.adapters.pubsub import Publisher, sift
 from tidings.adapters.senders import open_sender
 from tidings.adapters.sns import Sns
 from tidings.adapters.stores import open_store
@@ -72,3 +73,17 @@ def _hooks() -> Hooks:
 def hooks(request: flask.Request) -> flask.Response:
     """What mail providers and mail servers tell us of our mail."""
     return _hooks()(request)
+
+
+@cache
+def _privacy() -> Privacy:
+    chosen = settings.load()
+    store = open_store(chosen.store, chosen.project)
+    sieve = partial(sift, chosen.project, chosen.dead_letters_subscription)
+    return Privacy(chosen, store, Publisher(chosen.project), sieve, clock.now)
+
+
+@functions_framework.http
+def privacy(request: flask.Request) -> flask.Response:
+    """A copy of what is kept about somebody, and its end; for the operator alone."""
+    return _privacy()(request)

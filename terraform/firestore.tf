@@ -162,7 +162,7 @@ resource "google_firestore_field" "expires_at" {
 
 # The front door has no business here.
 resource "google_project_iam_member" "firestore" {
-  for_each = toset(["deliver", "engage", "hooks", "pipeline"])
+  for_each = toset(["deliver", "engage", "hooks", "pipeline", "privacy"])
 
   project = local.project
   role    = "roles/datastore.user"

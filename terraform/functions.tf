@@ -1,4 +1,4 @@
-# Four functions from one archive. Each runs as itself, and only the mailer has a closed door.
+# Five functions from one archive. Each runs as itself; mailer and privacy have closed doors.
 
 locals {
   # Known before the function is, so that the functions can be told. https://cloud.google.com/run/docs/triggering/https-request
@@ -67,6 +67,16 @@ locals {
       max_instances   = 10
       timeout_seconds = 60 # a request may bring a thousand events
     }
+    privacy = {
+      description     = "Requests of people about their data, carried out for the operator."
+      secrets         = ["TIDINGS_SECRET"]
+      invoker         = null # those of var.privacy_members
+      ingress         = "ALLOW_ALL"
+      concurrency     = 4 # a copy of everything may be large
+      min_instances   = 0
+      max_instances   = 2
+      timeout_seconds = 300
+    }
   }
 }
 
@@ -126,13 +136,23 @@ resource "google_cloudfunctions2_function" "this" {
 }
 
 resource "google_cloud_run_v2_service_iam_member" "invoker" {
-  for_each = local.functions
+  for_each = { for name, function in local.functions : name => function if function.invoker != null }
 
   project  = local.project
   location = var.region
   name     = google_cloudfunctions2_function.this[each.key].name # its Cloud Run service has the same name
   role     = "roles/run.invoker"
   member   = each.value.invoker
+}
+
+resource "google_cloud_run_v2_service_iam_member" "privacy" {
+  for_each = var.privacy_members
+
+  project  = local.project
+  location = var.region
+  name     = google_cloudfunctions2_function.this["privacy"].name
+  role     = "roles/run.invoker"
+  member   = each.key
 }
 
 # Requests are logged with their address, and that of a link in a mail is all that it takes to unsubscribe somebody, for ever,

@@ -12,8 +12,9 @@ locals {
     engage   = "Unsubscribe pages: keeps consent, publishes events"
     hooks    = "Webhooks: keep what is reported of mail, suppress addresses, publish events"
     pipeline = "Dataflow workers: read events, publish sends, write profiles"
+    privacy  = "Requests about data: reads and erases people, publishes events, takes dead letters away"
     push     = "What Pub/Sub shows to the mailer"
-    sweep    = "What Cloud Scheduler shows to the mailer"
+    sweep    = "What Cloud Scheduler shows to the mailer, and to privacy"
     build    = "Builds the images of the functions and of the pipeline"
   }
 

@@ -8,6 +8,11 @@ output "hooks_url" {
   value       = google_cloudfunctions2_function.this["hooks"].service_config[0].uri
 }
 
+output "privacy_url" {
+  description = "Where those of `privacy_members` post requests about data; /privacy/export, /privacy/erase, ... follow."
+  value       = google_cloudfunctions2_function.this["privacy"].service_config[0].uri
+}
+
 output "public_url" {
   description = "Where unsubscribe links lead. If it is not the function's own address, point the domain there."
   value       = local.public_url

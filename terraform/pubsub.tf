@@ -7,6 +7,7 @@ locals {
     engage   = ["events"]
     deliver  = ["events", "sends", "dead-letters"] # to sends: what has waited for its turn
     hooks    = ["events", "dead-letters"]
+    privacy  = ["events"]
     pipeline = ["events", "sends", "dead-letters"] # to events: what an anonymous id hands over to its person
   }
 
@@ -121,6 +122,14 @@ resource "google_pubsub_subscription_iam_member" "pipeline" {
   subscription = google_pubsub_subscription.pipeline.name
   role         = each.key
   member       = google_service_account.this["pipeline"].member
+}
+
+# Whoever is forgotten takes their dead letters along.
+resource "google_pubsub_subscription_iam_member" "privacy" {
+  project      = local.project
+  subscription = google_pubsub_subscription.inspect.name
+  role         = "roles/pubsub.subscriber"
+  member       = google_service_account.this["privacy"].member
 }
 
 # To dead-letter a message, Pub/Sub publishes it to one topic and takes it out of the subscription of the other.

@@ -143,6 +143,17 @@ variable "dead_letters_an_hour" {
   default     = 0
 }
 
+variable "privacy_members" {
+  description = "Who may ask the function `privacy` for a copy of somebody's data, or for its end: `user:...`, `group:...`, `serviceAccount:...`."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for member in var.privacy_members : can(regex("^(user|group|serviceAccount):[^:@ ]+@[^:@ ]+$", member))])
+    error_message = "Each must look like `group:privacy@pebble-and-fern.example`; nobody without a name is let in."
+  }
+}
+
 variable "labels" {
   description = "Labels for everything that can have labels, besides application = tidings."
   type        = map(string)

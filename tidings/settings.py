@@ -70,6 +70,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     delivery_attempts: int = 20
     lease_seconds: int = 120
 
+    @property
+    def dead_letters_subscription(self) -> str:
+        """What keeps dead letters until somebody has looked."""
+        return f"{self.dead_letters_topic}-inspect"
+
 
 _PAIRS = {"roles": "support=help@example.com,sales=sales@example.com", "hooks": "mailgun=key,postmark=user:password"}
 _WHOLE_NUMBERS = {"delivery_attempts": (10, 100), "lease_seconds": (10, 600)}

@@ -1,4 +1,4 @@
-"""A server that answers as BigQuery's REST API does, for the two questions that the archive is asked.
+"""A server that answers as BigQuery's REST API does, for what the archive is asked and told.
 
 It understands no SQL: it knows the questions by their first word, and their parameters. Sources:
 https://cloud.google.com/bigquery/docs/reference/rest/v2/jobs/query and .../jobs/getQueryResults
@@ -17,12 +17,28 @@ PAGE = 2
 
 
 class Archive:
-    """What the table holds: (data, publish time, whether it is a copy). `fails` answers everything with that status."""
+    """What the table holds: (data, publish time, whether it is a copy). `fails` answers everything with that status.
+
+    `deletes` is how many rows an order to delete finds; `buffered` refuses it as long as it reaches up to now.
+    """
 
     def __init__(self):
         self.rows = []
         self.asked = []
+        self.parameters = []
         self.fails = None
+        self.deletes = 0
+        self.buffered = False
+
+    def delete(self, body):
+        """Rows that are gone, or None when some of them are in the buffer."""
+        self.asked.append(body["query"])
+        found = {
+            one["name"]: [value["value"] for value in one["parameterValue"].get("arrayValues", [])]
+            for one in body["queryParameters"]
+        }
+        self.parameters.append(found)
+        return None if self.buffered and "INTERVAL 0 MINUTE" in body["query"] else self.deletes
 
     def answer(self, body):
         """Columns and rows of a question."""
@@ -45,6 +61,9 @@ def bigquery(archive: Archive) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if archive.fails is None and body["query"].strip().startswith("DELETE"):
+                self._delete(archive.delete(body))
+                return
             job = f"job-{len(answers)}"
             answers[job] = archive.answer(body) if archive.fails is None else None
             self._page(job, 0)
@@ -62,6 +81,17 @@ def bigquery(archive: Archive) -> Iterator[str]:
             else:
                 empty = query.get("maxResults") == ["0"]
                 self._page(job, int(query.get("pageToken", ["0"])[0]), 0 if empty else PAGE)
+
+        def _delete(self, gone):
+            if gone is None:
+                said = "UPDATE or DELETE statement over table d.events would affect rows in the streaming buffer"
+                error = {"code": 400, "message": said, "errors": [{"reason": "invalidQuery", "message": said}]}
+                self._send(400, {"error": error})
+                return
+            reference = {"projectId": "p", "jobId": "delete", "location": "EU"}
+            self._send(
+                200, {"jobReference": reference, "jobComplete": True, "schema": {}, "numDmlAffectedRows": str(gone)}
+            )
 
         def _page(self, job, start, size=PAGE):
             if archive.fails is not None:

@@ -10,13 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from tidings.commands import rules, sending, templates
+from tidings.commands import privacy, rules, sending, templates
 from tidings.commands.exits import Exit, RefusedError
 from tidings.commands.main import COMMANDS, main
 from tidings.errors import StoreError
 from tidings.settings import SettingsError
 
-GROUPS = {"rules": rules.SUBCOMMANDS, "sending": sending.SUBCOMMANDS, "templates": templates.SUBCOMMANDS}
+GROUPS = {
+    "privacy": privacy.SUBCOMMANDS,
+    "rules": rules.SUBCOMMANDS,
+    "sending": sending.SUBCOMMANDS,
+    "templates": templates.SUBCOMMANDS,
+}
 ALL = [*COMMANDS, *(f"{group} {one}" for group, subcommands in GROUPS.items() for one in subcommands)]
 PAGE = (Path(__file__).parents[2] / "docs" / "commands.md").read_text("utf-8")
 

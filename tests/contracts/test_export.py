@@ -47,6 +47,10 @@ def exported(store: Store, person: str = ANN, **more: Any) -> dict[str, Any]:
 def test_everything_that_the_store_keeps_is_there(lived: Store) -> None:
     found = exported(lived)
     assert found["schema"] == SCHEMA
+    assert found.keys() == {
+        "schema", "exported_at", "receipt_id", "controller", "person", "ids", *PROVIDED, *DERIVED, "sources",
+        "recipients", "retention", "portability", "missing", "counts",
+    }  # fmt: skip
     assert found["ids"] == [ANN, BEFORE]
     assert [one["person"] for one in found["profiles"]] == [ANN, BEFORE]
     traits = {one["name"]: (one["value"], one["at"][:19]) for one in found["profiles"][0]["traits"]}

@@ -23,7 +23,10 @@ import functions_framework
 from tidings.rendering import template_names
 
 root = Path.cwd()
-paths = {"collect": ("/", 200), "deliver": ("/", 405), "engage": ("/u/nothing", 404), "hooks": ("/hooks/nobody", 404)}
+paths = {
+    "collect": ("/", 200), "deliver": ("/", 405), "engage": ("/u/nothing", 404), "hooks": ("/hooks/nobody", 404),
+    "privacy": ("/privacy/erase", 405),
+}
 for target, (path, status) in paths.items():
     app = functions_framework.create_app(target=target, source="main.py", signature_type="http")
     answer = app.test_client().get(path)

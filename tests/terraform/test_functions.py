@@ -8,7 +8,7 @@ import pytest
 
 from functions.local import MOUNTS
 from tests.terraform.environment import FIELDS, MAIN, settings_read_by, variable
-from tests.terraform.module import FOLDER, ROOT, local, resources
+from tests.terraform.module import FOLDER, ROOT, local, named, resources, subscription_name
 from tidings.settings import Settings
 
 FUNCTIONS = local("functions")
@@ -77,7 +77,25 @@ def test_nobody_but_pubsub_and_the_scheduler_can_reach_the_mailer():
     assert {name: (one["role"], one["member"]) for name, one in invokers.items()} == {
         "invoker": ("roles/run.invoker", "${each.value.invoker}"),
         "sweep": ("roles/run.invoker", '${google_service_account.this["sweep"].member}'),
+        "letters": ("roles/run.invoker", '${google_service_account.this["sweep"].member}'),
+        "privacy": ("roles/run.invoker", "${each.key}"),
     }
+    assert invokers["sweep"]["name"] == '${google_cloudfunctions2_function.this["deliver"].name}'
+    assert {invokers[one]["name"] for one in ("letters", "privacy")} == {
+        '${google_cloudfunctions2_function.this["privacy"].name}'
+    }
+
+
+def test_once_a_day_the_dead_letters_of_forgotten_people_are_looked_for():
+    [target] = resources("google_cloud_scheduler_job")["letters"]["http_target"]
+    uri = '${google_cloudfunctions2_function.this["privacy"].service_config[0].uri}'
+    assert target["uri"] == f"{uri}/privacy/letters"
+    assert target["headers"] == {'"Content-Type"': "application/json"} or target["headers"] == {
+        "Content-Type": "application/json"
+    }
+    assert target["body"] == '${base64encode("{}")}'
+    [token] = target["oidc_token"]
+    assert (token["audience"], token["service_account_email"]) == (uri, '${google_service_account.this["sweep"].email}')
 
 
 def test_what_the_mailer_says_when_it_stops_is_what_the_alert_listens_for():
@@ -85,6 +103,25 @@ def test_what_the_mailer_says_when_it_stops_is_what_the_alert_listens_for():
     [metric] = resources("google_logging_metric").values()
     [words] = re.findall(r'jsonPayload\.message : \\?"([^"\\]+)', metric["filter"])
     assert f'log.error("{words}: ' in (ROOT / "functions" / "sweep.py").read_text("utf-8")
+
+
+def test_nobody_but_those_who_are_named_can_ask_about_the_data_of_others():
+    assert FUNCTIONS["privacy"]["invoker"] is None
+    invoker = resources("google_cloud_run_v2_service_iam_member")["invoker"]
+    assert invoker["for_each"].endswith("if function.invoker != null}}")
+    grant = resources("google_cloud_run_v2_service_iam_member")["privacy"]
+    assert (grant["for_each"], grant["member"]) == ("${var.privacy_members}", "${each.key}")
+    assert named("variable")["privacy_members"]["default"] == []
+    assert "allUsers" not in (FOLDER / "example.tfvars").read_text("utf-8")
+
+
+def test_who_forgets_people_may_take_their_dead_letters_away_and_nobody_else_may():
+    grant = resources("google_pubsub_subscription_iam_member")["privacy"]
+    assert grant["member"] == '${google_service_account.this["privacy"].member}'
+    assert grant["subscription"] == "${google_pubsub_subscription.inspect.name}"
+    assert Settings().dead_letters_subscription == subscription_name("inspect")
+    others = [one for one in resources("google_pubsub_subscription_iam_member").values() if one is not grant]
+    assert not [one for one in others if "inspect" in one["subscription"]]
 
 
 def test_the_mailer_and_pubsub_have_as_long_as_the_lease_of_a_decision():

@@ -64,7 +64,7 @@ def test_every_role_is_given_for_one_thing_where_it_can_be():
     grants = resources("google_project_iam_member")
     assert {name: body.get("for_each", body["role"]) for name, body in grants.items()} == {
         "build": '${toset(["roles/logging.logWriter", "roles/storage.objectViewer"])}',
-        "firestore": '${toset(["deliver", "engage", "hooks", "pipeline"])}',
+        "firestore": '${toset(["deliver", "engage", "hooks", "pipeline", "privacy"])}',
         "pipeline": '${toset(["roles/dataflow.worker", "roles/dataflow.viewer"])}',
     }
     assert grants["firestore"]["role"] == "roles/datastore.user"

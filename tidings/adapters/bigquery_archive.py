@@ -83,7 +83,7 @@ def units(table: str, window: Window) -> list[Unit]:
         HistoryError: there is no such table, or it may not be read.
         StoreError: BigQuery cannot be reached now, or there are no credentials.
     """
-    if not _NAME.fullmatch(table):
+    if not is_table(table):
         raise HistoryError(f"bigquery:{table}: must be bigquery:PROJECT.DATASET.TABLE")
     since = window.since or _FIRST
     until = window.until + _SLACK if window.until else _LAST
@@ -97,7 +97,7 @@ def _ask(query: str, table: str, since: datetime, until: datetime) -> Iterator[A
     parameters = [bigquery.ScalarQueryParameter(name, "TIMESTAMP", at) for name, at in times]
     config = bigquery.QueryJobConfig(query_parameters=parameters)
     try:
-        yield from _client(table).query_and_wait(
+        yield from open_client(table).query_and_wait(
             query.format(table=table),
             job_config=config,
             retry=patiently,
@@ -109,7 +109,12 @@ def _ask(query: str, table: str, since: datetime, until: datetime) -> Iterator[A
         raise HistoryError(f"bigquery:{table}: {error.message}") from None
 
 
-def _client(table: str) -> bigquery.Client:
+def is_table(name: str) -> bool:
+    """Whether it looks like PROJECT.DATASET.TABLE, and like nothing that could get out of a quoted name."""
+    return _NAME.fullmatch(name) is not None
+
+
+def open_client(table: str) -> bigquery.Client:
     """Of the project that the table is in, which pays for the question."""
     credentials = AnonymousCredentials() if EMULATOR in os.environ else None  # type: ignore[no-untyped-call]
     return bigquery.Client(project=table.rsplit(".", 2)[0], credentials=credentials)

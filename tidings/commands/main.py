@@ -19,6 +19,7 @@ COMMANDS = {
     "rules": "check, test, push, pull, compare and roll back rules",
     "templates": "check, look at and try messages",
     "sending": "how much mail goes out, what has stopped it, and stop or go by hand",
+    "privacy": "a copy of what is kept about somebody, its end, and who is never mailed",
     "simulate": "play a story with the clock advanced, and print everybody's inbox",
 }
 """Every command, and what it is for; each is a module of this package with `parser()` and `run(options)`."""

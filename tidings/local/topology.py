@@ -37,4 +37,4 @@ def prepare(settings: Settings, deliver_url: str, backoff: tuple[float, float] |
         min_backoff=shortest,
         max_backoff=longest,
     )
-    ensure_subscription(project, f"{dead}-inspect", dead)
+    ensure_subscription(project, settings.dead_letters_subscription, dead)
