@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import flask
 
+from functions.confirmation import ConfirmationPages, rights
 from functions.preference_centre import PreferenceCentre
 from functions.tracking import TrackingPages
 from functions.unsubscribe import UnsubscribePages
@@ -38,6 +39,7 @@ class Engage:
             "p": PreferenceCentre(*shared),
             "o": tracking,
             "l": tracking,
+            "c": ConfirmationPages(*shared, rights(store, publisher, settings)),
         }
 
     def __call__(self, request: flask.Request) -> flask.Response:

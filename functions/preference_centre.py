@@ -105,7 +105,9 @@ class PreferenceCentre(LinkPages):
         notices += [f"Switched on: {', '.join(on)}."] if on else []
         if waiting:
             where = self._masked(self._store.profile(link.person)) or "your address"
-            notices.append(f"{', '.join(waiting)}: we have sent you a mail to confirm, to {where}.")
+            notices.append(
+                f"{', '.join(waiting)}: please confirm in the mail that we send to {where}, once a day at most."
+            )
         return notices
 
     def _ask(self, what: str, link: Preferences, request: flask.Request) -> flask.Response:
@@ -123,9 +125,9 @@ class PreferenceCentre(LinkPages):
         self._publisher.publish(self._settings.events_topic, [Message(encode(event), attributes.of_event(event))])
         log.info("Data was asked for", extra={"labels": {"what": what}})
         where = self._masked(self._store.profile(link.person))
-        done = "downloaded" if what == "export" else "erased"
+        link_to = "to your copy" if what == "export" else "there, and nothing is erased before you use it"
         notices = [
-            f"Please look into your mailbox, {where}: we send you a link there. Nothing is {done} before you use it.",
+            f"Please look into your mailbox, {where}: we send you a link {link_to}.",
             "It can take a minute. We send such a mail once an hour at most.",
         ]
         return self._show(link, request, notices=notices)
@@ -171,6 +173,7 @@ class PreferenceCentre(LinkPages):
         profile = self._store.profile(link.person)
         records = self._store.consent(link.person)
         *kinds, watching = self._offered(records, request)
+        blocked = self._blocked(profile)
         objection = latest(records).get(SALE_AND_SHARING)
         return self._page(
             "preferences.html",
@@ -179,8 +182,9 @@ class PreferenceCentre(LinkPages):
             intro=self._intro(profile),
             error=error,
             notices=notices,
-            blocked=self._blocked(profile),
-            standing=_standing(kinds, records),
+            blocked=blocked,
+            standing="These are kept for later." if blocked else _standing(kinds, records),
+            can_stop=not _is_all_stopped(kinds, records),
             choices=kinds,
             tracking=watching,
             version=choices.version([*kinds, watching]),
@@ -262,12 +266,16 @@ def _address(profile: Profile | None) -> str:
 
 def _standing(kinds: Sequence[Choice], records: Sequence[ConsentRecord]) -> str:
     """What the boxes add up to, and what a tick will do."""
-    general = latest(records).get(MARKETING)
-    if general and not general.given and not any(one.on for one in kinds):
+    if _is_all_stopped(kinds, records):
         return "You have stopped all of it. Tick what you would like: you get that, and nothing else."
     if not any(one.on for one in kinds):
         return "You get none of it. Tick what you would like: you get that, and nothing else."
     return "You get what is ticked. Take a tick away, save, and it ends with the next mail."
+
+
+def _is_all_stopped(kinds: Sequence[Choice], records: Sequence[ConsentRecord]) -> bool:
+    general = latest(records).get(MARKETING)
+    return bool(general and not general.given) and not any(one.on for one in kinds)
 
 
 def _count(found: Sequence[_Kept], counts: Callable[[_Kept], bool]) -> str:

@@ -9,7 +9,7 @@ locals {
   identities = {
     collect  = "Front door: publishes events, reads the write keys"
     deliver  = "Mailer: reads people, keeps the ledger, reaches the mail server"
-    engage   = "Unsubscribe pages: keeps consent, publishes events"
+    engage   = "Pages behind the links of mails: leave, choose, confirm; opens and clicks"
     hooks    = "Webhooks: keep what is reported of mail, suppress addresses, publish events"
     pipeline = "Dataflow workers: read events, publish sends, write profiles"
     privacy  = "Requests about data: reads and erases people, publishes events, takes dead letters away"

@@ -30,7 +30,20 @@ _WATCHING = (
     "picture, and their links lead straight to where they go.",
 )
 _CONFIRMED_BY_MAIL = "We send you a mail first, and begin when you have confirmed there."
-_WAITING = "We have sent you a mail to confirm, and send none of this before you do."
+_WAITING = "This waits for you to confirm it: we send you a mail for that, once a day at most."
+
+
+class Wording(NamedTuple):
+    """A kind of mail in the words of a language."""
+
+    language: str
+    name: str
+    description: str
+
+    @property
+    def words(self) -> str:
+        """As they are read one after the other."""
+        return " ".join(filter(None, (f"{self.name}.", self.description)))
 
 
 class Choice(NamedTuple):
@@ -138,13 +151,13 @@ def _anything_else(marketing: Category, records: Sequence[ConsentRecord]) -> Cho
     return Choice(MARKETING, "anything-else", name, description, LANGUAGE, "", on)
 
 
-def worded(kind: Category, wanted: Sequence[str]) -> tuple[str, str, str]:
-    """Language, name and description, in the first of the wanted languages that there is."""
+def worded(kind: Category, wanted: Sequence[str]) -> Wording:
+    """The words of a kind of mail in the first of the wanted languages that there is."""
     by_tag = {tag.lower(): tag for tag in kind.languages}
     for language in (tag.lower().replace("_", "-") for tag in wanted):
         for candidate in (language, language.partition("-")[0]):
             if tag := by_tag.get(candidate):
-                return tag, kind.languages[tag].name, kind.languages[tag].description
+                return Wording(tag, kind.languages[tag].name, kind.languages[tag].description)
             if candidate == LANGUAGE:
-                return LANGUAGE, kind.title, kind.description
-    return LANGUAGE, kind.title, kind.description
+                return Wording(LANGUAGE, kind.title, kind.description)
+    return Wording(LANGUAGE, kind.title, kind.description)

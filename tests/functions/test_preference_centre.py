@@ -261,8 +261,8 @@ def test_what_is_not_listed_can_be_left_and_the_rest_kept(room: MailRoom, client
 def test_a_kind_that_asks_for_a_confirmation_waits_for_it(room: MailRoom, client: Client) -> None:
     """It is recorded as given, told, so that a rule can send the mail, and not sent."""
     page = save(client, link(room), on=("newsletter",))
-    assert "Newsletter: we have sent you a mail to confirm, to a•••@e•••.com." in notices(page)
-    assert "send none of this before you do" in page.text
+    assert "Newsletter: please confirm in the mail that we send to a•••@e•••.com, once a day at most." in notices(page)
+    assert "This waits for you to confirm it" in page.text
     [event] = room.events()
     assert (event.event, event.objects["properties"]["category"]) == ("Consent Given", "newsletter")
     records = room.store.consent("u:ada")

@@ -1,0 +1,220 @@
+"""The page behind the link in a mail that asks for a confirmation, `/c/<token>`: here the mailbox itself speaks.
+
+GET and HEAD show what is about to be confirmed; POST confirms it. A link works once, and for so long as `tidings.links`
+says. One that is over is answered with 410 and a way on, and one that was used with 200 and what came of it.
+
+A yes is used up by its own record, which the link alone determines: no crash can use up the link and lose the yes. A
+copy and an erasure are marked as done when they are done, so that one that fails half-way can be asked for again.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import flask
+import msgspec
+
+from functions import origins, preferences
+from functions.html_pages import HEADERS, LinkPages
+from tidings import categories, choices
+from tidings.adapters.pubsub import Publisher
+from tidings.choices import Wording
+from tidings.privacy.erasure import erase
+from tidings.privacy.export import export
+from tidings.settings import Settings
+from tidings.store import ConsentRecord, Receipt, Store
+from tidings.tokens import Confirmation, Preferences, read_confirmation, sign_preferences
+
+log = logging.getLogger(__name__)
+
+YES = "Yes, send it to me"
+BY_THE_PERSON = "recipient"
+
+
+class _Page(NamedTuple):
+    """What is shown."""
+
+    title: str
+    sentences: Sequence[str]
+    lists: Sequence[tuple[str, Sequence[str]]] = ()
+    what: Wording | None = None
+    button: str = ""
+    danger: bool = False
+    done: str = ""
+    status: int = 200
+
+
+class Rights(NamedTuple):
+    """What is done for a person who has confirmed it. Both may raise `TemporaryError`: then it is to be done again."""
+
+    export: Callable[[str, datetime], dict[str, Any]]
+    erase: Callable[[str, datetime], Receipt]
+
+
+def rights(store: Store, publisher: Publisher, settings: Settings) -> Rights:
+    """Those of `tidings.privacy`; archive and dead letters are not for a function that is open to the internet."""
+    return Rights(
+        lambda person, at: export(store, settings, person, at, BY_THE_PERSON),
+        lambda person, at: erase(store, publisher, settings, person, at, BY_THE_PERSON),
+    )
+
+
+class ConfirmationPages(LinkPages):
+    """Answers the requests to `/c/<token>`; see `LinkPages`."""
+
+    path = "c"
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        publisher: Publisher,
+        clock: Callable[[], datetime],
+        how: Rights,
+    ) -> None:
+        super().__init__(settings, store, publisher, clock)
+        self._rights = how
+
+    def _answer(self, request: flask.Request, token: str) -> flask.Response:
+        link = read_confirmation(token, self._settings.secret)
+        if link is None:
+            return self._unknown()
+        is_confirmed = request.method == "POST" and request.form.get("choice") == "confirm"
+        if link.purpose == "subscribe":
+            return self._show(self._subscription(link, request, is_confirmed), link)
+        if self._is_done(link):
+            return self._show(self._already(link), link)
+        if self._is_over(link):
+            return self._show(self._expired(link), link)
+        if not is_confirmed:
+            return self._show(self._offer(link), link)
+        return self._download(link) if link.purpose == "export" else self._erase(link)
+
+    # --- a yes to mail
+
+    def _subscription(self, link: Confirmation, request: flask.Request, is_confirmed: bool) -> _Page:
+        kind = categories.load(self._settings.policy)[link.category]
+        records = self._store.consent(link.person)
+        said = [record.language for record in reversed(records) if record.language]
+        wanted = [tag for tag, quality in request.accept_languages if quality > 0] or said[:1]
+        what = choices.worded(kind, wanted)
+        own = preferences.record_id(link, link.category, "confirmed")
+        stands = choices.standing(kind, records)
+        if stands == "off":
+            sentence = f"“{what.name}” is not switched on: it was switched off meanwhile, or your data was erased."
+            return _Page("Nothing to confirm", [sentence], status=409)
+        if any(record.record_id == own for record in records):
+            if is_confirmed:
+                self._keep([], records, link)  # tells what could not be told before
+            return self._used(what, stands)
+        if self._is_over(link):
+            return self._expired(link)
+        if not is_confirmed:
+            sentence = f"It comes from {self._sender}, to the address that got the mail with this link."
+            return _Page("Please confirm", [sentence], what=what, button=YES)
+        record = ConsentRecord(
+            record_id=own,
+            person=link.person,
+            category=link.category,
+            action="confirmed",
+            at=max([self._clock(), *(record.at for record in records if record.category == link.category)]),
+            source="confirmation_page",
+            words=f"{what.words} [{YES}]",
+            language=what.language,
+            origin=origins.read(request),
+        )
+        self._keep([record], [*records, record], link)
+        log.info("Consent was confirmed")
+        thanks = (
+            f"You get “{what.name}” from {self._sender} from now on. You can leave again with one click in every mail."
+        )
+        return _Page("Thank you", [thanks], done="Confirmed.")
+
+    def _used(self, what: Wording, stands: choices.Standing) -> _Page:
+        if stands == "on":
+            return _Page(
+                "Already confirmed", [f"You get “{what.name}” from {self._sender}. There is nothing more to do."]
+            )
+        sentence = (
+            f"You have left “{what.name}” since, and asked for it once more: please use the link in the newer mail."
+        )
+        return _Page("This link was used", [sentence])
+
+    def _keep(self, made: list[ConsentRecord], records: list[ConsentRecord], link: Confirmation) -> None:
+        preferences.keep(made, records, link, self._store, self._publisher, self._settings.events_topic)
+
+    # --- a person's data
+
+    def _offer(self, link: Confirmation) -> _Page:
+        if link.purpose == "export":
+            sentences = [
+                f"Everything that {self._sender} keeps about you, in one file (JSON) that people and programs can "
+                "read. It holds what you did, what we sent, and what you agreed to: keep it where you keep letters.",
+                "The button works once. If something goes wrong, ask for a new link.",
+            ]
+            return _Page("A copy of your data", sentences, button="Download my data")
+        goes = (
+            "your profile, and what you did on our site",
+            "what we sent you, and mail that still waits to be sent",
+            "your choices, and the records of them",
+        )
+        stays = (
+            "a fingerprint of your address, which cannot be turned back into it: so we never write there again",
+            "a receipt that says when we erased, and not whom",
+        )
+        sentences = [f"{self._sender} then forgets you. It cannot be taken back."]
+        lists = (("What goes", goes), ("What stays", stays))
+        return _Page("Erase your data?", sentences, lists, button="Erase my data for good", danger=True)
+
+    def _download(self, link: Confirmation) -> flask.Response:
+        now = self._clock()
+        content = msgspec.json.format(msgspec.json.encode(self._rights.export(link.person, now)), indent=2)
+        self._mark_done(link)
+        log.info("A copy was handed out")
+        as_file = {"Content-Disposition": f'attachment; filename="my-data-{now:%Y-%m-%d}.json"'}
+        return flask.Response(content, 200, {**HEADERS, **as_file}, content_type="application/json")
+
+    def _erase(self, link: Confirmation) -> flask.Response:
+        receipt = self._rights.erase(link.person, self._clock())
+        self._mark_done(link)
+        log.info("A person was erased")
+        sentences = [
+            "Nothing that says who you are is left with us, and nothing is sent to your address any more.",
+            f"The number of your receipt: {receipt.receipt_id}. It says when, and not whom.",
+        ]
+        return self._show(_Page("Your data is erased", sentences, done="Erased."), link)
+
+    def _already(self, link: Confirmation) -> _Page:
+        if link.purpose == "export":
+            sentences = [
+                "This link has handed out its copy. If it was not you, or you need another one, ask for it anew."
+            ]
+            return _Page("Already downloaded", sentences)
+        return _Page("Already erased", ["This link has done its work. There is nothing more to do."])
+
+    # --- all of them
+
+    def _expired(self, link: Confirmation) -> _Page:
+        again = {"subscribe": "Switch it on again", "export": "Ask for a new one", "erase": "Ask for a new one"}
+        sentences = [f"It worked for a few days only. {again[link.purpose]} on the page with your choices."]
+        return _Page("This link is too old", sentences, status=410)
+
+    def _show(self, page: _Page, link: Confirmation) -> flask.Response:
+        token = sign_preferences(Preferences(link.person, link.send_id), self._settings.secret)
+        facts = page._asdict()
+        return self._page("confirmation.html", facts.pop("status"), preferences=f"/p/{token}", **facts)
+
+    def _is_over(self, link: Confirmation) -> bool:
+        return self._clock().timestamp() >= link.expires_at
+
+    def _is_done(self, link: Confirmation) -> bool:
+        return bool(self._store.tallies([_name(link)])[0])
+
+    def _mark_done(self, link: Confirmation) -> None:
+        until = datetime.fromtimestamp(link.expires_at, UTC) + timedelta(days=30)  # then 410 says enough
+        self._store.tally(_name(link), {link.purpose: 1}, until)
+
+
+def _name(link: Confirmation) -> str:
+    return f"confirmed:{link.send_id}"

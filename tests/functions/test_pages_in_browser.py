@@ -1,0 +1,65 @@
+"""The pages behind the links of a mail as a phone shows them, with JavaScript switched off."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.functions.mail_room import MailRoom, ago
+from tests.functions.test_confirmation import link as confirmation_link
+from tests.functions.test_preference_centre import link, may
+from tests.local.browser import Browser, missing
+from tests.support import require
+
+
+@pytest.fixture
+def phone() -> Iterator[Browser]:
+    """A browser as wide as a phone that runs no script of any page."""
+    require(missing())
+    with Browser(width=390, height=844) as browser:
+        browser.call("Emulation.setScriptExecutionDisabled", value=True)
+        yield browser
+
+
+def press(browser: Browser, words: str) -> None:
+    """Press the button with these words, and wait for the answer."""
+    browser.run("document.documentElement.id = 'before'")
+    browser.run(f"[...document.querySelectorAll('button')].find(one => one.textContent.trim() === '{words}').click()")
+    browser.wait_for(
+        "document.documentElement && document.documentElement.id !== 'before' && document.readyState === 'complete'"
+    )
+
+
+def text(browser: Browser, selector: str) -> str:
+    """What an element of the page says."""
+    return str(browser.run(f"document.querySelector('{selector}')?.innerText ?? ''"))
+
+
+def test_choices_are_made_on_a_phone_without_javascript(room: MailRoom, phone: Browser) -> None:
+    """Nothing runs out of the screen, a label is as good as its box, and all of it is real forms."""
+    with room.served("engage") as url:
+        phone.open(url.rstrip("/") + link(room))
+        assert phone.run("document.documentElement.scrollWidth") == 390
+        small = "[...document.querySelectorAll('input[type=checkbox], button')].filter(one => one.offsetHeight < 24)"
+        assert phone.run(f"{small}.length") == 0, "WCAG 2.5.8: the size of targets"
+        phone.click("label[for=kind-1]")
+        press(phone, "Save my choices")
+        assert "Switched off: Offers." in text(phone, "[role=status]")
+        assert phone.run("document.querySelector('#kind-1').checked") is False
+        press(phone, "Stop all marketing email")
+        assert "You get no more marketing email" in text(phone, "[role=status]")
+        assert not may(room, "news")
+        press(phone, "Send me a copy of my data")
+        assert "a•••@e•••.com" in text(phone, "[role=status]")
+    assert [event.event for event in room.events()] == ["Unsubscribed", "Unsubscribed", "Data Requested"]
+
+
+def test_a_subscription_is_confirmed_on_a_phone_without_javascript(room: MailRoom, phone: Browser) -> None:
+    """One button, and the styles are there: the policy of the page allows its own and nothing else."""
+    room.consent("u:ada", "newsletter", given=True, at=ago(minutes=10))
+    with room.served("engage") as url:
+        phone.open(url.rstrip("/") + confirmation_link(room, "subscribe"))
+        assert text(phone, "h1") == "Please confirm"
+        assert phone.run("getComputedStyle(document.querySelector('main')).borderRadius") == "14px"
+        press(phone, "Yes, send it to me")
+        assert text(phone, "h1") == "Thank you"
+    assert [event.event for event in room.events()] == ["Consent Confirmed"]
