@@ -220,6 +220,7 @@ class PreferenceCentre(LinkPages):
         why = {
             "complained": "because a mail of ours was reported as spam from there",
             "erased": "because its data was erased, and we promised not to write there again",
+            "requested": "because we were asked not to write there",
         }.get(found.reason, "because its mail server told us that there is no such mailbox")
         return [
             f"We send nothing to this address since {_day(found.at)}, {why}.",
