@@ -1,6 +1,7 @@
 """Rendering in another process: the same mails, and no template can stop, slow down or read anything else."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -193,10 +194,13 @@ def test_who_finds_every_worker_busy_comes_again(tmp_path: Path) -> None:
         first.join()
 
 
-def test_a_renderer_that_cannot_be_started_is_nobodys_template(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is dead-lettered for a broken installation."""
+@pytest.mark.parametrize("python", ["/no/such/python", shutil.which("false")])
+def test_a_renderer_that_cannot_be_started_is_nobodys_template(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, python: str
+) -> None:
+    """Nothing is dead-lettered for a broken installation, or for want of memory."""
     write(tmp_path, "<p>Good day</p>")
-    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.setattr(sys, "executable", python)
     with Renderer(str(tmp_path)) as renderer, pytest.raises(TemporaryError, match="cannot be started"):
         renderer.render("hello", {})
 

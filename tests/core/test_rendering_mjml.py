@@ -1,5 +1,7 @@
 """`body.mjml`: Jinja runs first, MJML is compiled after it, and a mail comes out as from HTML."""
 
+import re
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -101,3 +103,21 @@ def test_a_fault_names_the_file(message: Path, body: str, fault: str) -> None:
     (message / "hello" / "body.mjml").write_text(body)
     with pytest.raises(TemplateError, match=fault):
         rendered(message)
+
+
+def test_the_example_of_the_documentation_is_a_mail(message: Path) -> None:
+    """With the layout that ships."""
+    page = (Path(__file__).parents[2] / "docs" / "templates.md").read_text("utf-8")
+    [example] = re.findall(r'^```html\n(\{% extends "_layout\.mjml" %\}.*?)^```$', page, re.MULTILINE | re.DOTALL)
+    (message / "hello" / "body.mjml").write_text(example)
+    for shared in ("_layout.mjml", "_words.html"):
+        (message / shared).write_text(files("templates").joinpath(shared).read_text("utf-8"))
+    products = [{"name": name, "image_url": f"https://shop.example/{name}.png"} for name in ("lamp", "bowl")]
+    facts = {
+        "person": {"id": "u:1", "traits": {}},
+        "event": {"properties": {"products": products}},
+        "sender": {"name": "Northwind Living", "postal_address": "12 Quay Street"},
+        "links": {},
+    }
+    html = rendered(message, facts).html
+    assert re.findall(r'<img alt="(\w+)"', html) == ["lamp", "bowl"]

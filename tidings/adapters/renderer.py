@@ -121,18 +121,12 @@ class _Worker:
     def __init__(self, folder: str, limits: Limits) -> None:
         self._patience = limits.patience
         self._connection, its_end = socket.socketpair()
-        with its_end:
-            self._process = subprocess.Popen(  # noqa: S603 - our own module
-                [
-                    *(sys.executable, "-P", "-m", "tidings.adapters.rendering_worker"),
-                    *(str(its_end.fileno()), folder, str(limits.memory)),
-                ],
-                pass_fds=[its_end.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                env={"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},  # and nothing else: no secret
-                start_new_session=True,  # Ctrl-C is for us; it ends when we do
-            )
+        try:
+            with its_end:
+                self._process = _start(folder, limits, its_end.fileno())
+        except OSError:  # no memory, no process to be had
+            self._connection.close()
+            raise TemporaryError("a renderer cannot be started") from None
         self.end = weakref.finalize(self, _end, self._process, self._connection)
         self._connection.settimeout(_START)
         try:
@@ -165,6 +159,18 @@ class _Worker:
         if self._process.returncode == -signal.SIGPROF:
             raise TemplateError(f"{template}: it takes too long")
         return None
+
+
+def _start(folder: str, limits: Limits, connection: int) -> "subprocess.Popen[bytes]":
+    worker = [sys.executable, "-P", "-m", "tidings.adapters.rendering_worker"]
+    return subprocess.Popen(  # noqa: S603 - our own module
+        [*worker, str(connection), folder, str(limits.memory)],
+        pass_fds=[connection],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        env={"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},  # and nothing else: no secret
+        start_new_session=True,  # Ctrl-C is for us; it ends when we do
+    )
 
 
 def _end(process: "subprocess.Popen[bytes]", connection: socket.socket) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 
 import css_inline
 import jinja2
+import lxml.html
 import mjml
 import msgspec
-from inscriptis import get_text
+from inscriptis import Inscriptis
 from inscriptis.css_profiles import CSS_PROFILES
 from inscriptis.model.config import ParserConfig
 
@@ -25,6 +26,7 @@ SUBJECT_LIMIT = 1_000
 """Characters; a line of a mail has no room for more (RFC 5322 section 2.1.1)."""
 
 _TEXT = ParserConfig(display_links=True, css=CSS_PROFILES["strict"])
+_HIDDEN = re.compile(r"display:\s*none", re.IGNORECASE)
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 """Characters that no XML may hold (https://www.w3.org/TR/xml/#charsets), and that an event may."""
 
@@ -66,7 +68,7 @@ def render(template: str, facts: Mapping[str, Any], folder: str = "") -> Rendere
         subject = _one_line(there.get_template(f"{name}/{files.SUBJECT}").render(plain))
         html = _html(there, name, plain)
         own_text = files.first(there, [f"{name}/{files.TEXT}"])
-        text = _squeeze(own_text.render(plain) if own_text else get_text(html, _TEXT))
+        text = _squeeze(own_text.render(plain) if own_text else _text_of(html))
     except AUTHOR_FAULTS as error:
         raise TemplateError(explain(error, template)) from None
     for part, content in (("subject", subject), ("text", text)):
@@ -105,6 +107,18 @@ def _html(there: jinja2.Environment, name: str, plain: Mapping[str, Any]) -> str
     except ValueError as error:  # its words are about positions and never quote
         raise TemplateError(f"{body.name}: what it renders to is no MJML: {error}") from None
     return str(compiled)
+
+
+def _text_of(html: str) -> str:
+    """The words of a body, links and tables included.
+
+    Of its styles only what is hidden matters. Without the others it takes a fifth less time, and it is most of a mail.
+    """
+    tree = lxml.html.document_fromstring(html)
+    for element in tree.xpath("//*[@style]"):
+        if _HIDDEN.search(element.attrib.pop("style")):
+            element.drop_tree()
+    return str(Inscriptis(tree, _TEXT).get_text())
 
 
 def _limit(content: str, part: str) -> None:
