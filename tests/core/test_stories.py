@@ -147,3 +147,20 @@ def test_a_value_that_a_rule_cannot_read_is_hinted_at():
     story = a_story(given=given, expect=[{"who": "ann", "due": "10:00"}])
     [difference] = compare(story.expected(rules.rules), play(story, rules))
     assert any("could not read A" in hint for hint in difference.hints)
+
+
+def test_a_no_of_the_story_itself_is_heard_here_and_a_no_of_the_mailers_counts_as_sent():
+    rules = rules_of(a_rule(trigger=SIGNED_UP, frequency_cap="off"))
+    no, signed_up = (
+        {"at": at, "who": "ann", "did": did} for at, did in (("09:00", "Unsubscribed"), ("10:00", "Signed Up"))
+    )
+
+    def differences(given, ends):
+        story = a_story(given=given, expect=[{"who": "ann", "due": "10:00", "ends": ends}])
+        return compare(story.expected(rules.rules), play(story, rules))
+
+    assert differences([no, signed_up], "opted_out") == []
+    [difference] = differences([no, signed_up], "send")
+    assert [one.ends for one in difference.unexpected] == ["opted_out"]
+    assert any("stopped by consent (marketing, since" in hint for hint in difference.hints)
+    assert differences([signed_up], "opted_out") == differences([signed_up], "no_consent") == []
