@@ -21,7 +21,9 @@ ADVICE: dict[str, Advice] = {
     "opted_out": Advice(
         "The person has said no to this category, or to all marketing mail.", "Nothing: it is their choice."
     ),
-    "suppressed_address": Advice("The address bounced for good, or is refused now.", "Correct the address."),
+    "suppressed_address": Advice(
+        "The address bounced for good, is refused now, or was erased.", "Correct the address."
+    ),
     "frequency_capped": Advice(
         "The person got enough marketing mail in that stretch of time.", "See frequency_cap and priority of the rule."
     ),
