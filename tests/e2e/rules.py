@@ -23,6 +23,11 @@ _DOCUMENTS: dict[str, dict[str, Any]] = {
         "trigger": {"not_performed": {"after": "Basket Filled", "none_of": ["Basket Paid"], "within": "15m"}},
         "entry_key": "properties.basket",
     },
+    "course": {
+        **{name: value for name, value in MARKETING.items() if name != "send"},
+        "trigger": {"performed": {"event": "Course Begun"}},
+        "steps": [{"send": "pricing-followup"}, {"wait": "15m"}, {"send": "pricing-followup"}],
+    },
     "large-order": {
         **TRANSACTIONAL,
         "trigger": {"performed": {"event": "Order Sent", "where": [{"path": "properties.total", "gte": 100}]}},

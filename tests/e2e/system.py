@@ -35,6 +35,7 @@ class System:
 
     def __init__(self, folder: Path, process: "subprocess.Popen[str]", store: SqliteStore) -> None:
         self.store = store
+        self.store_url = f"sqlite:{folder}/store.db"
         self._process = process
         self._mailbox = Mailbox(folder / "mail")
         self._mails: dict[str, Mail] = {}

@@ -14,6 +14,7 @@ from tests.e2e.visitor import FrontDoor, Visitor
 from tests.support import eventually
 from tidings import events
 from tidings.adapters.pubsub import Message, Publisher
+from tidings.commands.main import main
 from tidings.ledger import FINAL
 from tidings.local.mailbox import Mail
 from tidings.store import RuleRecord
@@ -143,6 +144,30 @@ def test_one_click_in_a_mail_stops_marketing_and_nothing_else(system: System, do
         ("letter", "sent", None),
         ("letter", "suppressed", "opted_out"),
     ]
+
+
+def test_one_click_while_the_timer_of_the_next_step_runs_stops_that_step_and_explain_says_why(
+    system: System, door: FrontDoor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first mail of a course is there, the second is ten seconds away, and its reader has had enough."""
+    leaver, reader = (Visitor(door, name).introduces_themself() for name in ("leaver", "reader"))
+    for one in (leaver, reader):
+        one.does("Course Begun")
+    [first] = mails_to(system, leaver, 1)
+    mails_to(system, reader, 1)
+    path = urlsplit(dict(first.headers)["List-Unsubscribe"].strip("<>")).path
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert door.request("POST", path, b"List-Unsubscribe=One-Click", form)[0] == 200
+    mails_to(system, reader, 2)  # so the second one of the leaver would have come as well, or is decided now
+    found = eventually(lambda: [one for one in system.ledger(leaver.person) if one.decision.step == 1])
+    assert endings(system, leaver) == [("course", "sent", None), ("course", "suppressed", "opted_out")]
+    mails_to(system, leaver, 1)
+
+    assert main(["explain", found[0].send_id, "--store", system.store_url]) == 0
+    said = capsys.readouterr().out
+    assert f"course for {leaver.person}: not sent" in said
+    assert "why         opted_out: " in said
+    assert "stopped      consent" in said
 
 
 def test_bad_input_is_refused_or_set_aside_and_disturbs_nobody(system: System, door: FrontDoor) -> None:
