@@ -26,6 +26,9 @@ USER_AGENT_CHARACTERS = 512
 NOBODY = frozenset({"null", "undefined", "None", "NaN", "[object Object]"})
 """Ids that are a slip of a program. Taken for a person, they would make one person of many strangers."""
 
+OUR_OWN = frozenset({"Consent Confirmed"})
+"""Events that only our own pages may bring: write keys stand in web pages, and who has one could confirm for others."""
+
 _NOT_CONTENT = ("messageId", "sentAt", "receivedAt", "writeKey")
 """Fields that a retry may change; they stay out of a derived messageId."""
 
@@ -58,7 +61,7 @@ def track(data: bytes, body: Body, arrival: Arrival, repeats: Counter[str]) -> E
 
     Raises:
         InvalidEventError: `too_large`, `unreadable`, `too_deep`, `not_an_object`, `unknown_type`, `not_text`,
-            `id_too_long`, `no_person`, `no_event_name`. Dead-letter the item.
+            `id_too_long`, `no_person`, `no_event_name`, `reserved_event`. Dead-letter the item.
     """
     if len(data) > EVENT_BYTES:
         raise InvalidEventError("too_large", "an event may take 32 KB")
@@ -72,6 +75,8 @@ def track(data: bytes, body: Body, arrival: Arrival, repeats: Counter[str]) -> E
     event_name = item.get("event") if kind == "track" else None
     if kind == "track" and not (isinstance(event_name, str) and event_name.strip()):
         raise InvalidEventError("no_event_name", "a track call needs event, a text that is not empty")
+    if event_name in OUR_OWN:
+        raise InvalidEventError("reserved_event", f"{event_name} comes from the confirmation page alone")
     is_view = kind in ("page", "screen")
     sent_at = read_time(item.get("sentAt")) or body.sent_at or arrival.sent_at
     claims = (item.get("originalTimestamp"), item.get("timestamp"))

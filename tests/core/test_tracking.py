@@ -92,6 +92,7 @@ def test_an_id_that_names_nobody_is_absent_and_joins_no_strangers(nobody: object
         ({"event": None}, "no_event_name"),
         ({"event": " "}, "no_event_name"),
         ({"event": 5}, "no_event_name"),
+        ({"event": "Consent Confirmed"}, "reserved_event"),
         ({"messageId": ["m"]}, "not_text"),
         ({"properties": "sku=1"}, "not_an_object"),
         ({"properties": [1]}, "not_an_object"),

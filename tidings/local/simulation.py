@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from tidings import attributes, decisions, identity, intake, ledger
+from tidings import attributes, decisions, events, identity, intake, ledger
 from tidings.adapters.pubsub import Message, Publisher, pull
 from tidings.bookkeeping import GRACE, News, activity_of_decision, activity_of_event
 from tidings.decisions import Decision
@@ -31,6 +31,7 @@ from tidings.settings import Settings
 from tidings.state import PersonState
 from tidings.store import ConsentRecord, ProfileUpdate, Store
 from tidings.stories import Story
+from tidings.tracking import OUR_OWN
 
 PATIENCE_SECONDS = 30.0
 """How long the machinery may take for one step."""
@@ -150,13 +151,21 @@ class Simulation:
         """An event is received: post it, and be the pipeline until all that comes of it is done."""
         now = millis(event.received_at)
         self._set_clock(now)
+        if event.event in OUR_OWN:  # the front door takes these from nobody
+            self._publisher.publish(
+                self._settings.events_topic, [Message(events.encode(event), attributes.of_event(event))]
+            )
+        else:
+            self._post(event)
+        self._on_their_way[event.message_id] += 1
+        self._take_what_comes()
+        self._ask_again()
+
+    def _post(self, event: Event) -> None:
         try:
             self._door.send(event.type, _on_the_wire(event))
         except ClosedDoorError as error:
             raise SimulationError(f"{event.message_id} of the story: {error}") from None
-        self._on_their_way[event.message_id] += 1
-        self._take_what_comes()
-        self._ask_again()
 
     def _take_what_comes(self) -> None:
         """Be the pipeline until nothing is on its way. What comes twice is taken twice: the engine knows repeats."""
