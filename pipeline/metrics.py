@@ -12,6 +12,7 @@ Name = Literal[
     "handed_over",  # anonymous ids whose history went to the person that they joined
     "followed",  # events of such ids that came later and went to the person too: normal, a few
     "erased",  # ids of which everything was forgotten, because somebody asked for erasure
+    "erased_events",  # events of such people that were on their way when they were erased
     "erased_addresses",  # addresses of erased people that somebody brought again, and that were not let in
     "type_mismatches",  # a rule met a value of the wrong type: mend the rule or the sender
     "crowded_out",  # entry keys forgotten, because one person had over 200 at a time: a robot, or no good entry_key

@@ -38,6 +38,7 @@ class UpdateProfiles(beam.DoFn):
         self._rules = rules
         self._secret = secret_or_name
         self._readdressed = counter("erased_addresses")
+        self._overtaken = counter("erased_events")
 
     def start_bundle(self) -> None:
         """Start with empty hands."""
@@ -49,6 +50,10 @@ class UpdateProfiles(beam.DoFn):
     def process(self, element: tuple[str, Event], timestamp: Any = beam.DoFn.TimestampParam) -> None:
         """Hold the event back, note what it brings."""
         key, event = element
+        if isinstance(event, Erased):  # what stands before it is forgotten, and must leave no line in the feed either
+            kept = [one for one in self._waiting if one.value[0] != key]
+            self._overtaken.inc(len(self._waiting) - len(kept))
+            self._waiting = kept
         if self._reimports is not None:
             event, given = self._reimports.cleaned(event), event
             self._readdressed.inc(key == event.person and event is not given)

@@ -71,18 +71,19 @@ class News:
         self._updates: list[ProfileUpdate] = []
         self._consent: list[ConsentRecord] = []
         self._joins: dict[tuple[str, str, bool], datetime] = {}
+        self._erased: dict[str, datetime] = {}
 
     def note(self, event: Event) -> None:
         """Take down what an event brings, once: not again for an anonymous id that hears of it as well.
 
-        An erasure brings nothing: the store has let go of the person before it was published.
+        An erasure brings nothing. What came before it is taken back: the store has let go of the person before it was
+        published, and what was still on its way must not bring them back.
 
         Raises:
             InvalidEventError: it brings what cannot be kept; `tidings.intake` refuses such events.
         """
         if isinstance(event, Erased):
-            self._told.forget(event.person)
-            self._objecting.pop(event.person, None)
+            self._forget(event)
             return
         if (update := profiles.from_event(event)) is not None:
             self._updates.append(update)
@@ -106,6 +107,8 @@ class News:
         Raises:
             StoreError: it is away.
         """
+        for person, at in self._erased.items():
+            attempt(let_go)(store, person, at)
         if self._updates:
             attempt(store.update_profiles)(self._updates)
         if self._consent:
@@ -114,6 +117,32 @@ class News:
             self._told.add(event)
         for (anonymous, person, is_last), at in self._joins.items():
             attempt(belongings.hand_over)(store, anonymous, person, at, is_last=is_last)
+
+    def _forget(self, event: Erased) -> None:
+        gone = event.person
+        self._told.forget(gone)
+        self._objecting.pop(gone, None)
+        self._updates = [one for one in self._updates if one.person != gone]
+        self._consent = [one for one in self._consent if one.person != gone]
+        self._joins = {ids: at for ids, at in self._joins.items() if gone not in ids}
+        self._erased[gone] = event.timestamp
+
+
+def let_go(store: Store, person: str, at: datetime) -> None:
+    """Erase what was written of a person between their erasure at `at` and the message about it.
+
+    That is much where the pipeline was down for an hour. Who has come back meanwhile is somebody new, and stays.
+
+    Raises:
+        StoreError: try again.
+    """
+    profile = store.profile(person)
+    seen = [profile.last_seen] if profile is not None and profile.last_seen is not None else []
+    did = [line.at for line in store.activity(person, limit=1)]
+    said = [record.at for record in store.consent(person)]
+    if any(one > at for one in (*seen, *did, *said)):
+        return
+    store.erase_person(person)
 
 
 def activity_of_event(event: Event) -> Activity:

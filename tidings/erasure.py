@@ -7,9 +7,11 @@ profile, no activity, no decision, no line in the archive (whose subscription ta
 One message says one id. The anonymous ids that have joined a person have cells of their own, so whoever erases a person
 sends a message for each of them (`Store.joined_to` names them); what they hand over then is nothing.
 
-What was received before the erasure and arrives after it (a message that a worker was working on, a handover between
-two ids) is treated as new: the cell that would know better is exactly what was erased, and a list of the erased would
-be a list of people. It is little, it is seconds old, and the mailer asks `Store.erased_at` before it sends.
+What was received before the erasure and arrives before it is taken back from the store as well, which may have been
+written to since it was cleared (`bookkeeping.let_go`). What arrives after it (a message that a worker was working on, a
+handover between two ids) is treated as new: the cell that would know better is exactly what was erased, and a list of
+the erased would be a list of people. It is little, it is seconds old, and the mailer asks `Store.erased_at` before it
+sends.
 """
 
 import hashlib

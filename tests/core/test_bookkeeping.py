@@ -8,7 +8,7 @@ from tests.core.anonymous import identified
 from tests.people import an_event, at
 from tidings import erasure
 from tidings.adapters.sqlite_store import SqliteStore
-from tidings.bookkeeping import News, Told
+from tidings.bookkeeping import News, Told, activity_of_event
 from tidings.consent import SALE_AND_SHARING, permission
 from tidings.errors import StoreError
 
@@ -130,3 +130,43 @@ def test_so_many_people_are_remembered_and_no_more():
         told.add(event)
     assert sum(told.has(event) for event in events) <= 100
     assert all(told.has(event) for event in events[-50:])
+
+
+def erased(when, person="u:ann"):
+    return erasure.erased(person, at(when))
+
+
+def introduction(when, **who):
+    return an_event("", when, type="identify", traits={"name": "Ann", "email": "ann@example.com"}, **who)
+
+
+def test_what_was_on_its_way_when_somebody_was_erased_does_not_bring_them_back(store):
+    """In one bundle with the erasure, and in one before it: the pipeline may have been down for an hour."""
+    happen(store, introduction("10:00"), an_event("Consent Given", "10:01"), introduction("10:00", user_id="bob"))
+    happen(store, introduction("10:02"), identified("10:03"), erased("10:05"))
+    assert store.profile("u:ann") is None
+    assert store.consent("u:ann") == []
+    assert store.joined_to("u:ann") == []
+    assert store.profile("u:bob")
+
+
+def test_who_comes_back_is_somebody_new_even_in_the_same_bundle(store):
+    happen(store, introduction("10:00"), erased("10:05"), an_event("Consent Given", "10:06"))
+    assert store.profile("u:ann") is None
+    assert [record.at for record in store.consent("u:ann")] == [at("10:06")]
+
+
+@pytest.mark.parametrize(
+    "back", [introduction("10:06"), an_event("Consent Given", "10:06")], ids=["profile", "consent"]
+)
+def test_an_erasure_that_is_delivered_again_takes_nothing_from_who_has_come_back(store, back):
+    happen(store, erased("10:05"))
+    happen(store, back)
+    happen(store, erased("10:05"))
+    assert store.profile("u:ann") or store.consent("u:ann")
+
+
+def test_an_erasure_that_is_delivered_again_takes_no_activity_from_who_has_come_back(store):
+    store.append_activity([activity_of_event(an_event("Home", "10:06"))])
+    happen(store, erased("10:05"))
+    assert store.activity("u:ann")
