@@ -69,7 +69,7 @@ def erase(
         person: as `Event.person`.
         at: now. What was decided before it is not sent any more.
         requested_by: `recipient` or `operator`.
-        sieve: over the dead letters; None leaves them alone, and `forget_letters` may be run later.
+        sieve: over the dead letters; None leaves them alone: `tidings.privacy.letters` finds them later.
 
     Returns:
         The receipt. `counts` has what was deleted, `ids`, `addresses`, and of the dead letters how many were looked at,

@@ -29,7 +29,7 @@ EVERYTHING = 1_000_000
 """More than anybody has of anything; a store gives it in pages where it must."""
 
 PROVIDED = ("profiles", "consents", "activity", "events", "feedback")
-"""What the person gave us or did before our eyes, which is what article 20 speaks of (see WP 242 rev.01, page 9)."""
+"""What the person gave us or did before our eyes, which is what article 20 speaks of."""
 
 DERIVED = ("sends", "segments", "suppressions")
 """What we made of it."""
