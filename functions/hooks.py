@@ -82,6 +82,8 @@ class Hooks:
         }
         if "sendgrid" in self._keys:
             sendgrid.public_key(self._keys["sendgrid"])
+        if "ses" in self._keys:
+            ses.home(self._keys["ses"])
         if not self._keys:
             log.error("TIDINGS_HOOKS is empty: every request will be answered with 404")
 
@@ -148,7 +150,7 @@ class Hooks:
 
     def _ses(self, request: flask.Request, body: bytes, now: datetime) -> Mapping[str, int]:
         ses.verify(body, self._keys["ses"], self._amazon.certificate, now)
-        if url := ses.subscription(body):
+        if url := ses.subscription(body, self._keys["ses"]):
             self._amazon.confirm(url)
         return self._take(ses.parse(body), now)
 

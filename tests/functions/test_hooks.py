@@ -445,9 +445,10 @@ def test_no_keys_at_all_is_said_in_the_log(room: MailRoom, caplog: pytest.LogCap
     assert "TIDINGS_HOOKS is empty" in caplog.text
 
 
-def test_a_key_that_is_none_is_said_at_once(room: MailRoom) -> None:
+@pytest.mark.parametrize("hooks", [{"sendgrid": "no key"}, {"ses": "no topic"}])
+def test_a_key_that_is_none_is_said_at_once(room: MailRoom, hooks: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match="TIDINGS_HOOKS"):
-        Desk(room, hooks={"sendgrid": "no key"})
+        Desk(room, hooks=hooks)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])

@@ -159,17 +159,21 @@ def test_nothing_is_fetched_for_a_strangers_topic() -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "http://sns.us-west-2.amazonaws.com/a.pem",
-        "https://sns.us-west-2.amazonaws.com.evil.example/a.pem",
-        "https://evil.example/sns.us-west-2.amazonaws.com/a.pem",
-        "https://sns.us-west-2.amazonaws.com@evil.example/a.pem",
-        "https://evil.example#sns.us-west-2.amazonaws.com/a.pem",
-        "https://sns.us-west-2.amazonaws.com:444/a.pem",
-        "https://sns.us-west-2.amazonaws.com/a.pem?x=.pem",
-        "https://sns.us-west-2.amazonaws.com/a.txt",
-        "https://sns.x.amazonaws.com/a.pem",
-        "https://s3.us-west-2.amazonaws.com/a.pem",
-        "https://sns.us-west-2.amazonaws.com/a.pem\n",
+        "http://sns.us-west-2.amazonaws.com/SimpleNotificationService-a.pem",
+        "https://sns.us-west-2.amazonaws.com.evil.example/SimpleNotificationService-a.pem",
+        "https://evil.example/sns.us-west-2.amazonaws.com/SimpleNotificationService-a.pem",
+        "https://sns.us-west-2.amazonaws.com@evil.example/SimpleNotificationService-a.pem",
+        "https://evil.example#sns.us-west-2.amazonaws.com/SimpleNotificationService-a.pem",
+        "https://sns.us-west-2.amazonaws.com:444/SimpleNotificationService-a.pem",
+        "https://sns.us-west-2.amazonaws.com/SimpleNotificationService-a.pem?x=.pem",
+        "https://sns.us-west-2.amazonaws.com/SimpleNotificationService-a.txt",
+        "https://sns.us-west-2.amazonaws.com/a/SimpleNotificationService-a.pem",
+        "https://s3.us-west-2.amazonaws.com/SimpleNotificationService-a.pem",
+        "https://sns.us-west-2.amazonaws.com/SimpleNotificationService-a.pem\n",
+        # A bucket called sns, at an old address of S3's; and other regions than the topic's.
+        "https://sns.s3-us-west-2.amazonaws.com/SimpleNotificationService-a.pem",
+        "https://sns.us-east-1.amazonaws.com/SimpleNotificationService-a.pem",
+        "https://sns.us-west-2.amazonaws.com.cn/SimpleNotificationService-a.pem",
         "",
     ],
 )
@@ -181,8 +185,30 @@ def test_a_certificate_comes_from_amazon_or_not_at_all(url: str) -> None:
         pytest.fail(f"{url} was fetched")
 
     assert refused(ses_check(forged, certificate=fetch)) == "bad_certificate"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://sns.us-west-2.amazonaws.com/?Action=ConfirmSubscription",
+        "https://sns.us-west-2.amazonaws.com@evil.example/?Action=ConfirmSubscription",
+        "https://sns.s3-us-west-2.amazonaws.com/?Action=ConfirmSubscription",
+        "https://sns.us-west-2.amazonaws.com/elsewhere?Action=ConfirmSubscription",
+        "https://sns.us-west-2.amazonaws.com/?Action=Confirm Subscription",
+        "https://sns.us-west-2.amazonaws.com/?Action=ConfirmSubscription\n",
+        "",
+    ],
+)
+def test_nothing_is_visited_but_where_the_topic_is_at_home(url: str) -> None:
     confirmation = {**requests.sns_message("Hello"), "Type": "SubscriptionConfirmation", "SubscribeURL": url}
-    assert refused(lambda: ses.subscription(json.dumps(confirmation).encode())) == "bad_confirmation"
+    assert refused(lambda: ses.subscription(json.dumps(confirmation).encode(), TOPIC)) == "bad_confirmation"
+
+
+def test_a_topic_is_at_home_in_its_region_and_in_its_part_of_the_world() -> None:
+    assert ses.home("arn:aws:sns:eu-west-1:123456789012:mail") == "https://sns.eu-west-1.amazonaws.com"
+    assert ses.home("arn:aws-cn:sns:cn-north-1:123456789012:mail") == "https://sns.cn-north-1.amazonaws.com.cn"
+    with pytest.raises(SettingsError, match="ses"):
+        ses.home("https://sns.eu-west-1.amazonaws.com/mail")
 
 
 @pytest.mark.parametrize(
@@ -199,9 +225,9 @@ def test_a_topic_is_confirmed_where_amazon_says_so() -> None:
     more = {"Type": "SubscriptionConfirmation", "SubscribeURL": requests.SUBSCRIBE_URL, "Token": "2336412f37"}
     request = requests.sign_sns(requests.sns_message(text, **more), "1")
     ses_check(request)()
-    assert ses.subscription(request.body) == requests.SUBSCRIBE_URL
+    assert ses.subscription(request.body, TOPIC) == requests.SUBSCRIBE_URL
     assert ses.parse(request.body).reports == []
-    assert ses.subscription(signed("ses", samples("ses")[0].body).body) == ""
+    assert ses.subscription(signed("ses", samples("ses")[0].body).body, TOPIC) == ""
 
 
 def test_amazons_greeting_to_a_new_topic_says_nothing() -> None:

@@ -4,7 +4,6 @@ Source: https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-messag
 """
 
 import ssl
-from functools import lru_cache
 from http.client import HTTPException, HTTPSConnection
 from urllib.parse import urlsplit
 
@@ -24,8 +23,7 @@ class Sns:
     def __init__(self, timeout: float = 5.0, tls: ssl.SSLContext | None = None) -> None:
         self._timeout = timeout
         self._tls = tls or ssl.create_default_context()
-        self.certificate = lru_cache(maxsize=8)(self._certificate)
-        """The PEM at a URL, fetched once; empty when there is none. Raises TemporaryError when Amazon is away."""
+        self._certificates: dict[str, bytes] = {}
 
     def confirm(self, url: str) -> None:
         """Visit the URL that confirms a subscription.
@@ -37,9 +35,17 @@ class Sns:
         if status != 200:
             raise TemporaryError(f"Amazon SNS did not take the confirmation: {status}")
 
-    def _certificate(self, url: str) -> bytes:
+    def certificate(self, url: str) -> bytes:
+        """The PEM at a URL, fetched until it is there, and then kept; empty when there is none.
+
+        Raises:
+            TemporaryError: Amazon is away.
+        """
+        if url in self._certificates:
+            return self._certificates[url]
         status, data = self._get(url)
         if status == 200:
+            self._certificates[url] = data
             return data
         if 400 <= status < 500 and status != 429:
             return b""

@@ -20,6 +20,7 @@ from tidings.bounces import Verdict, classify, status_in
 from tidings.errors import InvalidEventError
 from tidings.feedback import FeedbackKind, Origin
 from tidings.mail import SEND_ID
+from tidings.settings import SettingsError
 from tidings.webhooks.reports import (
     ForgedError,
     Reading,
@@ -32,9 +33,9 @@ from tidings.webhooks.reports import (
     join,
 )
 
-_HOST = r"https://sns\.[a-zA-Z0-9-]{3,}\.amazonaws\.com(\.cn)?"
-_CERTIFICATE = re.compile(_HOST + r"/[A-Za-z0-9._/-]+\.pem")
-_CONFIRM = re.compile(_HOST + r"/\?[!-~]+")
+_TOPIC = re.compile(r"arn:(aws[a-z-]*):sns:([a-z0-9-]+):[0-9]+:[A-Za-z0-9_.-]+")
+_CERTIFICATE = r"/SimpleNotificationService-[A-Za-z0-9]+\.pem"
+_CONFIRM = r"/\?[!-~]+"
 _NOTIFICATION = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
 _CONFIRMATION = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
 _SIGNED: Mapping[str, tuple[str, ...]] = {
@@ -106,6 +107,18 @@ class _Event(msgspec.Struct, rename="camel"):
     subscription: _Part | None = None
 
 
+def home(topic: str) -> str:
+    """Where the topic's own region speaks from. No other host of Amazon's will do: on some of them anybody can publish.
+
+    Raises:
+        SettingsError: it is no topic's ARN.
+    """
+    found = _TOPIC.fullmatch(topic)
+    if found is None:
+        raise SettingsError("TIDINGS_HOOKS: what is given for ses is not the ARN of a topic")
+    return f"https://sns.{found[2]}.amazonaws.com{'.cn' if found[1] == 'aws-cn' else ''}"
+
+
 def verify(body: bytes, topic: str, certificate: Callable[[str], bytes], now: datetime) -> None:
     """Topic, certificate, signature, age, in this order: nothing is fetched for a stranger's topic.
 
@@ -123,7 +136,7 @@ def verify(body: bytes, topic: str, certificate: Callable[[str], bytes], now: da
     if message.get("TopicArn") != topic:
         raise ForgedError("wrong_topic")
     url, kind = message.get("SigningCertURL", ""), _HASHES.get(message.get("SignatureVersion", ""))
-    if not _CERTIFICATE.fullmatch(url):
+    if not re.fullmatch(re.escape(home(topic)) + _CERTIFICATE, url):
         raise ForgedError("bad_certificate")
     signature = from_base64(message.get("Signature", ""))
     fields = _SIGNED.get(message.get("Type", ""))
@@ -143,16 +156,17 @@ def verify(body: bytes, topic: str, certificate: Callable[[str], bytes], now: da
     check_age(from_iso(message.get("Timestamp", "")), now)
 
 
-def subscription(body: bytes) -> str:
+def subscription(body: bytes, topic: str) -> str:
     """Of a verified body: the URL to visit to confirm that we want this topic's messages; otherwise empty.
 
     Raises:
-        ForgedError: `bad_confirmation`, it is not at Amazon's.
+        ForgedError: `bad_confirmation`, it is not where the topic is at home.
     """
     message = _envelope(body)
     if message.get("Type") != "SubscriptionConfirmation":
         return ""
-    if not _CONFIRM.fullmatch(url := message.get("SubscribeURL", "")):
+    url = message.get("SubscribeURL", "")
+    if not re.fullmatch(re.escape(home(topic)) + _CONFIRM, url):
         raise ForgedError("bad_confirmation")
     return url
 
