@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
+import idna
 import msgspec
 
 from tidings.categories import Category
@@ -112,13 +113,14 @@ def _target(value: str, public_url: str) -> str | None:
     if url.casefold().startswith(tuple(f"{public_url}/{path}/".casefold() for path in _OURS)):
         return None
     try:
-        host = urlsplit(url).netloc
+        host = urlsplit(url).netloc.partition(":")[0]
         if not host.isascii():
             if "@" in host:
                 return None
-            url = url.replace(host, host.encode("idna").decode(), 1)
+            # As browsers do it. Python's own codec has the rules of 2003, and makes ss of an ß, which is another host.
+            url = url.replace(host, idna.encode(host, uts46=True).decode(), 1)
         url = quote(url, safe=_AS_IT_IS)
-    except (UnicodeError, ValueError):  # no host that there is, or half a character
+    except ValueError:  # no host that there is, or half a character
         return None
     return url if leads_somewhere(url) else None
 

@@ -123,6 +123,8 @@ def test_a_link_is_found_however_it_is_written(tag: str) -> None:
         '<a href="https://">',
         '<a href="https://[bad/">',
         '<a href="https:shop.example">',
+        '<a href="https://\u2603\u200d.example/">',
+        '<a href="https://' + "\u00fc" * 64 + '.example/">',
         '<a href="https://mail.shop.example/u/token">',
         '<a href="https://mail.shop.example/p/token">',
         '<a href="HTTPS://MAIL.SHOP.EXAMPLE/c/token">',
@@ -160,6 +162,8 @@ def test_a_page_beside_our_own_is_tracked() -> None:
         ("https://s.example/?a&copy", "https://s.example/?a%C2%A9"),
         ("https://s.example/a b?q=\u00fc#\u00e4", "https://s.example/a%20b?q=%C3%BC#%C3%A4"),
         ("https://b\u00fccher.example:8080/", "https://xn--bcher-kva.example:8080/"),
+        ("https://stra\u00dfe.example/\u00df", "https://xn--strae-oqa.example/%C3%9F"),  # and not strasse.example
+        ("https://B\u00dcCHER\u3002example", "https://xn--bcher-kva.example"),
         (
             "https://s.example/~a/(b)/[c];d=1?e='f'|{g}\\h^i#j/?k",
             "https://s.example/~a/(b)/[c];d=1?e='f'|{g}\\h^i#j/?k",
