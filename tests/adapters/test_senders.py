@@ -19,7 +19,9 @@ MAIL = b"From: A shop <hello@shop.example>\r\nTo: ada@example.com\r\nSubject: A 
     [
         ("smtp://mail.shop.example:587", "smtp"),
         ("smtps://user:password@mail.shop.example", "smtp"),
+        ("smtp://user:abcd efgh@mail.shop.example", "smtp"),  # Google's passwords for programs
         ("sendgrid://:SG.key@", "sendgrid"),
+        ("sendgrid+http://:SG.key@[::1]:8080", "sendgrid"),
         ("sendgrid://:SG.key@api.eu.sendgrid.com", "sendgrid"),
         ("mailgun://:key@/mg.shop.example", "mailgun"),
         ("mailgun://:key@api.eu.mailgun.net/mg.shop.example", "mailgun"),
@@ -41,6 +43,14 @@ def test_the_scheme_is_the_provider(url: str, provider: str) -> None:
     [
         "",
         "mandrill://:secret@",
+        "smtp://user:12#secret@mail.shop.example",  # a host called user, with a port
+        "smtp://user@mail.shop.example",
+        "smtp://:secret@mail.shop.example",
+        "smtp://user:s\u00e9cret-secret@mail.shop.example",
+        "smtp://mail.shop.example?ehlo=a%0D%0AMAIL",
+        "sendgrid://:s\u00e9cret-secret@",
+        "sendgrid://:secret%0A@",
+        "sendgrid://:secret%20@",
         "sendgrid://secret",
         "sendgrid://secret@api.sendgrid.com",
         "sendgrid://:secret@/v3",

@@ -1,11 +1,14 @@
 """TIDINGS_MAIL_URL in its parts. The scheme names the provider; what the rest means is the provider's adapter's."""
 
+import re
 from collections.abc import Collection, Mapping
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 
 from tidings.settings import SettingsError
+
+_SAYABLE = re.compile(r"([!-~]+( +[!-~]+)*)?")
 
 
 class MailUrl(msgspec.Struct, frozen=True):
@@ -30,8 +33,9 @@ class MailUrl(msgspec.Struct, frozen=True):
 
     def base(self, usual_host: str) -> str:
         """Where the API is, such as `https://api.example.com`."""
+        host = f"[{self.host}]" if ":" in self.host else self.host or usual_host
         port = f":{self.port}" if self.port else ""
-        return f"{'http' if self.plain else 'https'}://{self.host or usual_host}{port}"
+        return f"{'http' if self.plain else 'https'}://{host}{port}"
 
 
 def read(url: str) -> MailUrl:
@@ -46,11 +50,18 @@ def read(url: str) -> MailUrl:
         options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
     except ValueError:
         raise SettingsError("TIDINGS_MAIL_URL cannot be read") from None
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    # A `#` that nobody has quoted cuts a password in two. No protocol of ours can say what is not printable ASCII, and
+    # the libraries that speak them quote it when they fail.
+    if parts.fragment or not all(_SAYABLE.fullmatch(word) for word in (user, password, host, *options.values())):
+        raise SettingsError(
+            "TIDINGS_MAIL_URL cannot be used: quote what is no letter or digit in it; only printable ASCII can be sent"
+        )
     return MailUrl(
         scheme=parts.scheme.removesuffix("+http"),
         plain=parts.scheme.endswith("+http"),
-        user=unquote(parts.username or ""),
-        password=unquote(parts.password or ""),
+        user=user,
+        password=password,
         host=host,
         port=port,
         path=tuple(unquote(part) for part in parts.path.split("/") if part),

@@ -126,7 +126,8 @@ class SmtpSender:
 def _server(text: str, timeout: float, tls: ssl.SSLContext | None) -> Server:
     url = mail_url.read(text)
     secure = url.scheme == "smtps"
-    if url.scheme not in {"smtp", "smtps"} or url.plain or url.path or not url.host:
+    half_a_login = bool(url.user) != bool(url.password)
+    if url.scheme not in {"smtp", "smtps"} or url.plain or url.path or not url.host or half_a_login:
         raise SettingsError("TIDINGS_MAIL_URL must look like smtp://user:password@host:587 or smtps://...")
     mail_url.refuse_unknown_options(url, ("ehlo",) if secure else ("tls", "ehlo"))
     mode = url.options.get("tls", "required")
