@@ -28,6 +28,9 @@ STEP = "hooks"
 
 PERSON = "person"
 
+AT_ONCE = 100
+"""So many reports are kept together. SendGrid brings more than a thousand, which may take longer than it waits."""
+
 
 class Clerk:
     """Does what reports ask for.
@@ -47,8 +50,14 @@ class Clerk:
         """Bring every report to its end; returns what was done how often, for the log.
 
         Raises:
-            StoreError, PublishError: not now; nothing is lost by trying again.
+            StoreError, PublishError: not now; nothing is lost by trying again, and what was done is not done again.
         """
+        done: Counter[str] = Counter()
+        for first in range(0, len(reports), AT_ONCE):
+            done += self._carry_out(reports[first : first + AT_ONCE], now)
+        return done
+
+    def _carry_out(self, reports: Sequence[Report], now: datetime) -> Counter[str]:
         done: Counter[str] = Counter()
         kept: dict[str, Feedback] = {}
         told: list[Message] = []
@@ -58,11 +67,12 @@ class Clerk:
             if entry is None:
                 unknown.append(report)
                 continue
-            if report.feedback_id in kept or self._is_kept(entry, report):
+            person = entry.decision.person
+            if report.feedback_id in kept or self._store.has_feedback(person, report.feedback_id):
                 done["repeated"] += 1
                 continue
             links = entry.letter.links if entry.letter else ()
-            feedback = report.feedback(entry.decision.person, now, links)
+            feedback = report.feedback(person, now, links)
             self._act(report, entry, now)
             kept[report.feedback_id] = feedback
             done[report.kind] += 1
@@ -84,10 +94,6 @@ class Clerk:
         """Keep what cannot be used as dead letters."""
         letters = [dead_letter.build(STEP, reason, detail, data, {}, now) for data in payloads]
         self._publish(self._settings.dead_letters_topic, [Message(*letter) for letter in letters])
-
-    def _is_kept(self, entry: LedgerEntry, report: Report) -> bool:
-        known = self._store.feedback(entry.decision.person, report.send_id)
-        return any(one.feedback_id == report.feedback_id for one in known)
 
     def _act(self, report: Report, entry: LedgerEntry, now: datetime) -> None:
         """What does more than being kept and told."""

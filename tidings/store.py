@@ -367,6 +367,9 @@ class Store(Protocol):
         `origins` as of `consent`.
         """
 
+    def has_feedback(self, person: str, feedback_id: str) -> bool:
+        """Whether this item is kept, however many others have come since."""
+
     # --- small things that all workers share
 
     def use_once(self, name: str, expires_at: datetime) -> bool:

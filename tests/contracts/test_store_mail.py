@@ -39,11 +39,17 @@ class TestFeedback:
         store.append_feedback([a_feedback("a", 9, kind="opened"), a_feedback("b", 1)])
         assert store.feedback("u:1") == [a_feedback("b", 1), a_feedback("a")]
 
+    def test_whether_one_is_kept_is_known_however_many_came_since(self, store: Store) -> None:
+        store.append_feedback([a_feedback(key) for key in ("a", "b/c")])
+        assert [store.has_feedback("u:1", key) for key in ("a", "b/c", "b", "c")] == [True, True, False, False]
+        assert not store.has_feedback("u:2", "a")
+
     def test_where_it_came_from_is_told_to_whoever_asks(self, store: Store) -> None:
         """It is kept apart, and not as long."""
         item = a_feedback("a", origin=Origin(ip="192.0.2.7", user_agent="Mozilla/5.0"))
         store.append_feedback([item, a_feedback("b", 1)])
         assert store.feedback("u:1", origins=True) == [a_feedback("b", 1), item]
+        assert store.feedback("u:1", limit=1, origins=True) == [a_feedback("b", 1)]
         assert store.feedback("u:1") == [a_feedback("b", 1), replace(item, origin=None)]
 
     def test_ids_may_look_like_anything_and_belong_to_one_person(self, store: Store) -> None:

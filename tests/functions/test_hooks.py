@@ -3,7 +3,7 @@
 import json
 import logging
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,12 +12,13 @@ import pytest
 from msgspec.structs import replace
 
 from functions.hooks import BODY_BYTES, Hooks
+from functions.reports import AT_ONCE
 from tests.functions.mail_room import DEAD_LETTERS, EVENTS, MailRoom
 from tests.sends import a_decision
 from tests.webhooks import requests
 from tests.webhooks.requests import MAILGUN_KEY, POSTMARK_KEY, PROVIDERS, TOPIC, Request, about, basic, sample, signed
 from tidings import sending
-from tidings.adapters.pubsub import Publisher
+from tidings.adapters.pubsub import Message, Publisher
 from tidings.adapters.sqlite_store import SqliteStore
 from tidings.consent import address_digest, permission
 from tidings.decisions import Decision
@@ -76,6 +77,16 @@ class Amazon:
 
     def confirm(self, url: str) -> None:
         self.confirmed.append(url)
+
+
+class HalfDeaf(Publisher):
+    """Publishes once where it is heard, and then where it is not."""
+
+    def __init__(self, *publishers: Publisher) -> None:
+        self._left = list(publishers)
+
+    def publish(self, topic: str, messages: Sequence[Message]) -> None:
+        self._left.pop(0).publish(topic, messages)
 
 
 class Desk:
@@ -293,6 +304,37 @@ def test_a_complaint_that_comes_again_does_not_undo_a_change_of_mind(
     desk.now += timedelta(hours=1)
     assert desk.bring("postmark", content) == 200
     assert permission("marketing", "", room.store.consent("u:ada")) is None
+
+
+def test_a_complaint_is_known_again_however_often_the_mail_was_opened_since(
+    desk: Desk, room: MailRoom, sent: Decision
+) -> None:
+    content = at_ada("postmark", "SpamComplaint", sent)
+    desk.bring("postmark", content)
+    opened = Feedback(
+        feedback_id="", person=sent.person, send_id=sent.send_id, at=desk.now, kind="opened", source="engage"
+    )
+    room.store.append_feedback([replace(opened, feedback_id=f"hit-{number}") for number in range(1001)])
+    desk.now += timedelta(hours=1)
+    room.consent("u:ada", "marketing", given=True, at=desk.now)
+    desk.now += timedelta(hours=1)
+    assert desk.bring("postmark", content) == 200
+    assert permission("marketing", "", room.store.consent("u:ada")) is None
+
+
+def test_of_a_long_request_that_fails_half_way_what_was_done_is_kept(
+    desk: Desk, room: MailRoom, sent: Decision
+) -> None:
+    """A provider that waits no longer than its patience would otherwise begin with the first one again, for ever."""
+    (delivered,) = at_ada("sendgrid", "delivered", sent)
+    many = [{**delivered, "sg_event_id": f"event-{number}"} for number in range(AT_ONCE)]
+    last = {**delivered, "sg_event_id": "last", "event": "group_unsubscribe"}
+    deaf = Publisher("a-project-without-topics", timeout=1)
+    half = Desk(room, publisher=HalfDeaf(room.publisher, deaf))
+    assert half.bring("sendgrid", [*many, last]) == 503
+    assert len(feedback(room, sent)) == AT_ONCE
+    assert desk.bring("sendgrid", [*many, last]) == 200
+    assert len(feedback(room, sent)) == AT_ONCE + 1
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

@@ -22,6 +22,9 @@ from tidings.store import Receipt
 _OF_A_PERSON = ("consent", "activity", "feedback", "origins")
 """The collections below a profile."""
 
+FEW = 100
+"""So many origins are read one by one: a person may have thousands, and every click looks at those of twenty hits."""
+
 
 class MailRecords(Access):
     """The second half of `tidings.store.Store`."""
@@ -47,8 +50,15 @@ class MailRecords(Access):
         newest_first = query.order_by("at", direction=firestore.Query.DESCENDING)
         newest_first = newest_first.order_by("__name__", direction=firestore.Query.DESCENDING)
         found = [wire.feedback(fields) for fields in self.pages(newest_first, limit)]
-        known = self.origins(person) if origins else {}
-        return [replace(one, origin=known.get(document_id(f"feedback:{one.feedback_id}"))) for one in found]
+        names = [document_id(f"feedback:{one.feedback_id}") for one in found]
+        known = self.origins(person, names if len(names) <= FEW else None) if origins else {}
+        return [replace(one, origin=known.get(name)) for name, one in zip(names, found, strict=True)]
+
+    @patient
+    def has_feedback(self, person: str, feedback_id: str) -> bool:
+        """See `Store.has_feedback`."""
+        document = self.person_document(person).collection("feedback").document(document_id(feedback_id))
+        return self.get(document).fields is not None
 
     def origin(self, person: str, of: str, at: datetime, origin: Origin) -> tuple[Document, Fields]:
         """Where something came from, as a document of its own, because it is kept for a shorter time."""
@@ -56,10 +66,15 @@ class MailRecords(Access):
         return document, msgspec.structs.asdict(origin) | {"expires_at": at + retention.ORIGINS}
 
     @patient
-    def origins(self, person: str) -> dict[str, Origin]:
-        """All of a person that are still kept, by the ids of their documents."""
-        found = self.run(self.person_document(person).collection("origins"))
-        return {name: Origin(ip=fields["ip"], user_agent=fields["user_agent"]) for name, fields in found}
+    def origins(self, person: str, names: Sequence[str] | None = None) -> dict[str, Origin]:
+        """All of a person that are still kept, or only these, by the ids of their documents."""
+        collection = self.person_document(person).collection("origins")
+        if names is None:
+            found = dict(self.run(collection))
+        else:
+            seen = self.get_all(collection.document(name) for name in names)
+            found = {one.document.id: one.fields for one in seen if one.fields is not None}
+        return {name: Origin(ip=fields["ip"], user_agent=fields["user_agent"]) for name, fields in found.items()}
 
     # --- small things that all workers share
 

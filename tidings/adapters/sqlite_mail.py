@@ -45,6 +45,11 @@ class MailRecords(Access):
         )
         return [_feedback(record, origin) for record, origin in self.rows(query, origins, person, send_id, limit)]
 
+    def has_feedback(self, person: str, feedback_id: str) -> bool:
+        """See `Store.has_feedback`."""
+        query = "SELECT 1 FROM feedback WHERE person = ? AND feedback_id = ?"
+        return bool(list(self.rows(query, person, feedback_id)))
+
     # --- small things that all workers share
 
     def use_once(self, name: str, expires_at: datetime) -> bool:
