@@ -1,0 +1,348 @@
+"""Mails a second on one core: rendered and handed to a mail server, against bare Jinja2 and smtplib.
+
+All make mails of the same facts and templates in turns, over one connection to an aiosmtpd in another process on the
+other core. The baseline renders subject and HTML and hands them over, and nothing else: no inlined styles, no text
+part, no limits, no tracked links, no unsubscribe headers. Another one makes what a reader should get, by hand, in this
+process. Below stands what each part costs.
+"""
+
+import os
+import smtplib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import css_inline
+import flask
+import jinja2
+import msgspec
+from inscriptis import get_text
+from inscriptis.css_profiles import CSS_PROFILES
+from inscriptis.model.config import ParserConfig
+from msgspec.structs import replace
+
+from benchmarks.timing import compare, row
+from functions.deliver import Mailer
+from tests.dkim_keys import PRIVATE
+from tests.functions.mail_room import envelope
+from tests.sends import SETTINGS, a_decision
+from tests.support import eventually
+from tidings import categories, decisions
+from tidings.adapters.pubsub import Publisher, ensure_topic
+from tidings.adapters.renderer import Renderer
+from tidings.adapters.smtp import SmtpSender
+from tidings.adapters.sqlite_store import SqliteStore
+from tidings.consent import person_digest
+from tidings.decisions import Decision
+from tidings.dkim import Signer
+from tidings.facts import mail_facts
+from tidings.link_tracking import tracked
+from tidings.local.ports import HOST, answers, free_port
+from tidings.mail import Mail
+from tidings.message import build
+from tidings.rendering import Rendered, files, rendered
+from tidings.store import ConsentRecord, Letter, Profile, ProfileUpdate
+
+MESSAGES = ("product-reminder", "pricing-followup", "welcome", "cart-abandoned")
+MAILS = 200
+ROUNDS = 5
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+POLICIES = categories.load()
+TEXT = ParserConfig(display_links=True, css=CSS_PROFILES["strict"])
+
+SINK = """
+import sys, time
+from aiosmtpd.controller import Controller
+class Sink:
+    async def handle_DATA(self, server, session, envelope):
+        return "250 OK"
+Controller(Sink(), hostname="127.0.0.1", port=int(sys.argv[1])).start()
+while True:
+    time.sleep(60)
+"""
+
+
+class Work(NamedTuple):
+    """One mail to be made."""
+
+    decision: Decision
+    profile: Profile
+    facts: dict[str, Any]
+
+
+def run(_: Path) -> str:
+    """Lines for the table."""
+    work = [*_work()]
+    with ExitStack() as open_things:
+        open_things.enter_context(_one_core())
+        port = free_port()
+        open_things.enter_context(_elsewhere(port, "-c", SINK, str(port)))
+        smtp = open_things.enter_context(smtplib.SMTP(HOST, port))
+        renderer = open_things.enter_context(Renderer())
+        sender = SmtpSender(f"smtp://{HOST}:{port}?tls=none", most=10**9)
+        open_things.callback(sender.close)
+        bare, by_hand, ours = _bare(smtp), _by_hand(smtp), _handed_over(renderer, sender)
+        whole = open_things.enter_context(_mailer(port, work))
+        for way in (bare, by_hand, ours, whole):
+            way(work)  # so that every process has loaded what it needs
+        of_it = compare(lambda: bare(work), lambda: ours(work), ROUNDS)
+        of_the_same = compare(lambda: by_hand(work), lambda: ours(work), ROUNDS)
+        all_of_it = compare(lambda: bare(work), lambda: whole(work), ROUNDS)
+        parts = _parts(work, smtp, renderer, sender)
+
+    def a_second(seconds: float) -> str:
+        return f"{len(work) / seconds:,.0f} mails/s"
+
+    mail = of_it.candidate / len(work)
+    return "\n".join(
+        [
+            row(
+                "rendered and handed to SMTP, one core",
+                a_second(of_it.candidate),
+                f"bare Jinja2 and smtplib: {a_second(of_it.baseline)}",
+                of_it.ratio,
+                at_least=0.5,
+            ),
+            row(
+                "the same",
+                a_second(of_the_same.candidate),
+                f"Jinja2, css-inline, inscriptis and smtplib: {a_second(of_the_same.baseline)}",
+                of_the_same.ratio,
+            ),
+            row(
+                "the whole of `deliver`: with store (SQLite), ledger and event",
+                a_second(all_of_it.candidate),
+                f"bare Jinja2 and smtplib: {a_second(all_of_it.baseline)}",
+                all_of_it.ratio,
+            ),
+            *(
+                row(f"- {name}", f"{1e6 * seconds:,.0f} µs a mail", f"of {1e6 * mail:,.0f} µs", seconds / mail)
+                for name, seconds in parts.items()
+            ),
+        ]
+    )
+
+
+def _work() -> Iterator[Work]:
+    """Mails of several templates, about the event of each one's example, to so many people."""
+    for number in range(MAILS):
+        template = MESSAGES[number % len(MESSAGES)]
+        example = msgspec.json.decode(files.source(f"{template}/example.json") or "{}")
+        kind = "transactional" if template == "welcome" else "marketing"
+        decision = a_decision(
+            f"u:{number}", template=template, kind=kind, properties=example["event"]["properties"], decided_at=NOW
+        )
+        events = tuple(
+            replace(decision.event, properties=msgspec.Raw(msgspec.json.encode(one["properties"])))
+            for one in example.get("events", [])
+        )
+        decision = replace(decision, events=events)
+        traits = {"email": f"person-{number}@example.com", "first_name": "Ada", **example["person"]["traits"]}
+        profile = Profile(person=decision.person, traits=traits)
+        yield Work(decision, profile, mail_facts(decision, profile, SETTINGS))
+
+
+@contextmanager
+def _one_core() -> Iterator[None]:
+    """Everything that is started in here shares one core, unless it says otherwise."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextmanager
+def _elsewhere(port: int, *arguments: str) -> Iterator[int]:
+    """Python with these arguments on the cores that are not ours, once it listens on the port."""
+    others = set(range(os.cpu_count() or 1)) - os.sched_getaffinity(0) or os.sched_getaffinity(0)
+    process = subprocess.Popen([sys.executable, *arguments])
+    os.sched_setaffinity(process.pid, others)
+    try:
+        eventually(lambda: answers(port)(""))
+        yield port
+    finally:
+        process.kill()
+        process.wait()
+
+
+# --- the ways to send
+
+
+def _bare(smtp: smtplib.SMTP) -> Callable[[Sequence[Work]], None]:
+    jinja = _plain_jinja()
+
+    def send(work: Sequence[Work]) -> None:
+        for one in work:
+            facts = {**one.facts, "language": "en"}
+            name = one.decision.template
+            mail = MIMEText(jinja.get_template(f"{name}/body.html").render(facts), "html")
+            mail["Subject"] = jinja.get_template(f"{name}/subject.txt").render(facts).strip()
+            mail["From"], mail["To"] = SETTINGS.mail_from, one.profile.traits["email"]
+            smtp.send_message(mail)
+
+    return send
+
+
+def _by_hand(smtp: smtplib.SMTP) -> Callable[[Sequence[Work]], None]:
+    jinja = _plain_jinja()
+
+    def send(work: Sequence[Work]) -> None:
+        for one in work:
+            facts = {**one.facts, "language": "en"}
+            name = one.decision.template
+            html = css_inline.inline(jinja.get_template(f"{name}/body.html").render(facts))
+            mail = MIMEMultipart("alternative")
+            mail["Subject"] = jinja.get_template(f"{name}/subject.txt").render(facts).strip()
+            mail["From"], mail["To"] = SETTINGS.mail_from, one.profile.traits["email"]
+            mail.attach(MIMEText(get_text(html, TEXT), "plain"))
+            mail.attach(MIMEText(html, "html"))
+            smtp.send_message(mail)
+
+    return send
+
+
+def _plain_jinja() -> jinja2.Environment:
+    """Without a sandbox, and with what our templates ask for."""
+    there = files.environment("")
+    jinja = jinja2.Environment(
+        loader=there.loader, autoescape=True, auto_reload=False, undefined=jinja2.StrictUndefined
+    )
+    jinja.filters.update(there.filters)
+    jinja.tests.update(there.tests)
+    jinja.globals.update(there.globals)
+    return jinja
+
+
+def _made(one: Work, rendered_: Rendered) -> tuple[Mail, Letter]:
+    category = POLICIES[one.decision.category]
+    with_links, links = tracked(rendered_, one.decision, SETTINGS, category, ())
+    mail = build(one.decision, with_links, one.profile.traits["email"], SETTINGS, NOW)
+    return mail, Letter(subject=mail.subject, links=links)
+
+
+def _handed_over(renderer: Renderer, sender: SmtpSender) -> Callable[[Sequence[Work]], None]:
+    def send(work: Sequence[Work]) -> None:
+        for one in work:
+            mail, _ = _made(one, renderer.render(one.decision.template, one.facts))
+            sender.send(mail, lambda: 60.0)
+
+    return send
+
+
+@contextmanager
+def _mailer(port: int, work: Sequence[Work]) -> Iterator[Callable[[Sequence[Work]], None]]:
+    """`deliver` itself, as a request from Pub/Sub finds it. Each round sends new episodes of the same."""
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as open_things:
+        its_port = free_port()
+        server = ("-m", "tidings.adapters.pubsub_server", "--path", f"{folder}/pubsub.db", "--port", str(its_port))
+        open_things.enter_context(_elsewhere(its_port, *server))
+        os.environ["PUBSUB_EMULATOR_HOST"] = f"{HOST}:{its_port}"
+        url = f"smtp://{HOST}:{port}?tls=none"
+        settings = replace(SETTINGS, store=f"sqlite:{folder}/store.db", mail_url=url, project="bench")
+        for topic in (settings.events_topic, settings.dead_letters_topic):
+            ensure_topic(settings.project, topic)
+        store = SqliteStore(f"{folder}/store.db")
+        for one in work:
+            person = one.decision.person
+            store.update_profiles([ProfileUpdate(person=person, at=NOW, traits=one.profile.traits)])
+            yes = ConsentRecord(
+                record_id="yes", person=person, category="marketing", action="given", at=NOW, source="import"
+            )
+            store.record_consent([yes])
+        sender = SmtpSender(url, most=10**9)
+        mailer = Mailer(settings, store, Publisher(settings.project), sender, lambda: NOW)
+        app, rounds = flask.Flask("bench"), iter(range(10**6))
+
+        def send(some: Sequence[Work]) -> None:
+            number = next(rounds)
+            for one in some:
+                anew = replace(one.decision, send_id=f"{number:08x}{one.decision.send_id[8:]}")
+                body = envelope(decisions.encode(anew), {"schema": decisions.SCHEMA})
+                with app.test_request_context("/", method="POST", data=body):
+                    assert mailer(flask.request).status_code == 204
+                assert number or store.ledger(anew.person)[0].status == "sent"
+
+        yield send
+        sender.close()
+        store.close()
+
+
+# --- what costs what
+
+
+def _parts(work: Sequence[Work], smtp: smtplib.SMTP, renderer: Renderer, sender: SmtpSender) -> dict[str, float]:
+    """Seconds a mail, each part by itself. The child's includes all that it does, and the way there and back."""
+    there = files.environment("")
+    done = [rendered.render(one.decision.template, one.facts) for one in work]
+    raw = [
+        there.get_template(f"{one.decision.template}/body.html").render({**one.facts, "language": "en"}) for one in work
+    ]
+    mails = [_made(one, its)[0] for one, its in zip(work, done, strict=True)]
+    signer = Signer(PRIVATE, "mail")
+    category = POLICIES["reminders"]
+
+    def each(do: Callable[[int], object]) -> float:
+        times = []
+        for _ in range(3):
+            started = time.perf_counter()
+            for number in range(len(work)):
+                do(number)
+            times.append((time.perf_counter() - started) / len(work))
+        return statistics.median(times)
+
+    def jinja(number: int) -> None:
+        facts = {**work[number].facts, "language": "en"}
+        for part in ("subject.txt", "body.html"):
+            there.get_template(f"{work[number].decision.template}/{part}").render(facts)
+
+    return {
+        "facts": each(lambda n: mail_facts(work[n].decision, work[n].profile, SETTINGS)),
+        "render, in a process with limits": each(lambda n: renderer.render(work[n].decision.template, work[n].facts)),
+        "- - of it Jinja2 in its sandbox": each(jinja),
+        "- - of it styles inlined (css-inline)": each(
+            lambda n: css_inline.inline(raw[n], keep_at_rules=True, load_remote_stylesheets=False)
+        ),
+        "- - of it the text part (inscriptis)": each(lambda n: rendered._text_of(done[n].html)),
+        "tracked links": each(lambda n: tracked(done[n], work[n].decision, SETTINGS, category, ())),
+        "headers and bytes": each(
+            lambda n: build(work[n].decision, done[n], work[n].profile.traits["email"], SETTINGS, NOW)
+        ),
+        "SMTP": each(lambda n: sender.send(mails[n], lambda: 60.0)),
+        "- - of it what smtplib alone takes": each(
+            lambda n: smtp.sendmail(mails[n].sender, [mails[n].recipient], mails[n].data)
+        ),
+        "beside that: store and ledger (SQLite)": _store(work, mails),
+        "beside that: a DKIM signature, where we sign": each(lambda n: signer.sign(mails[n].data, "shop.example")),
+    }
+
+
+def _store(work: Sequence[Work], mails: Sequence[Mail]) -> float:
+    """Everything that `deliver` asks of the store for one mail that goes out."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = SqliteStore(f"{folder}/store.db")
+        started = time.perf_counter()
+        for one, mail in zip(work, mails, strict=True):
+            digest = person_digest(one.decision.person, SETTINGS.secret)
+            store.erased_at(digest)
+            store.claim(one.decision, NOW, timedelta(minutes=2))
+            store.erased_at(digest)
+            store.profile(one.decision.person)
+            store.suppression(digest)
+            store.consent(one.decision.person)
+            store.hand_over(one.decision.send_id, NOW, Letter(subject=mail.subject))
+            store.finish(one.decision.send_id, "sent", NOW)
+            store.ledger_entry(one.decision.send_id)
+        took = (time.perf_counter() - started) / len(work)
+        store.close()
+        return took
