@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator, Sequence
 from html import escape, unescape
 from html.entities import html5
-from html.parser import HTMLParser
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
@@ -138,63 +137,58 @@ class _Found(NamedTuple):
     body_end: int | None
 
 
-def _read(html: str) -> _Found:
-    reader = _Reader(html)
-    reader.feed(html)
-    reader.close()
-    return _Found(reader.links, reader.body_end)
+_ONE = r"""([^\s/>][^\s/>=]*+)(?:\s*+=\s*+("[^"]*+"|'[^']*+'|[^\s"'>][^\s>]*+|(?=>|\Z))|(?!\s*+=))"""
+_ATTRIBUTE = re.compile(_ONE)
+_TOKEN = re.compile(
+    r"<!--(?:>|->|(?P<comment>.*?)--!?>)"
+    rf"|<(?P<end>/?)(?P<tag>[A-Za-z][^\s/>]*+)(?P<attributes>(?:[\s/]++|{_ONE})*+)>"
+    r"|<(?:!(?!--)|\?|/(?![A-Za-z]))[^>]*+>",
+    re.DOTALL,
+)
+"""What a browser reads as one thing: a comment, a tag, or nonsense that it skips.
 
-
-_ATTRIBUTE = re.compile(r"""([^\s/>"'=][^\s/>=]*)(?:\s*=\s*("[^"]*"|'[^']*'|[^\s"'>][^\s>]*))?""")
+The `+` after what repeats means that nothing is tried twice: a page takes the time that its length takes.
+Source: https://html.spec.whatwg.org/multipage/parsing.html#tokenization
+"""
+_BEGINNING = re.compile(r"<(?:[A-Za-z!?]|/.)", re.DOTALL)
+_TEXT_ONLY = ("title", "textarea", "style", "script", "xmp", "iframe", "noembed", "noframes")
+"""What these hold is text, up to their own end."""
 _CONDITIONAL = re.compile(r"\[if [^\]]*\]>")
 
 
-class _Reader(HTMLParser):
-    """Finds links by their place. The standard library's parser says where a tag stands and leaves the text alone.
+def _read(html: str, place: int = 0) -> _Found:
+    """The links, by their place. What has no end, such as half a tag, is the end of everything, as in a browser.
 
-    Every other parser at hand (lxml, selectolax, css-inline) can only write the whole document anew.
+    The parsers at hand (lxml, selectolax, css-inline) can only write the whole document anew, and the one of the
+    standard library differs from version to version, and takes hours for a megabyte of `<a `.
     """
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.links: list[_Link] = []
-        self.body_end: int | None = None
-        self._lines = [0, *(match.end() for match in re.finditer("\n", html))]
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note the link, if it is one: Outlook has them on shapes as well (`v:roundrect`)."""
-        if tag in {"title", "textarea"}:  # nothing in there is a tag; the parser learns that in later versions
-            self.set_cdata_mode(tag)
-        if (tag in {"a", "area"} or tag.startswith("v:")) and any(name == "href" for name, _ in attrs):
-            text = self.get_starttag_text() or ""
-            self.links += _hrefs(text, len(tag) + 1, self._place())
-
-    def handle_endtag(self, tag: str) -> None:
-        """Note where the body ends."""
-        if tag == "body":
-            self.body_end = self._place()
-
-    def handle_comment(self, data: str) -> None:
-        """Outlook reads what stands in a conditional comment, and nobody else does."""
-        if condition := _CONDITIONAL.match(data):
-            place = self._place() + len("<!--") + condition.end()
-            inside = _read(data[condition.end() :])
-            self.links += [_Link(place + start, place + end, value) for start, end, value in inside.links]
-
-    def parse_marked_section(self, i: int, report: int = 1) -> int:
-        """`<![` begins a comment that is none, in HTML; the parser would raise at words that it does not know."""
-        return self.parse_bogus_comment(i)
-
-    def _place(self) -> int:
-        line, column = self.getpos()
-        return self._lines[line - 1] + column
+    links: list[_Link] = []
+    body_end = None
+    at = 0
+    while (beginning := _BEGINNING.search(html, at)) and (token := _TOKEN.match(html, beginning.start())):
+        at = token.end()
+        tag = (token["tag"] or "").lower()
+        if token["comment"] and (condition := _CONDITIONAL.match(token["comment"])):
+            # Outlook reads what stands in a conditional comment, and nobody else does.
+            inside = token["comment"][condition.end() :]
+            links += _read(inside, place + token.start("comment") + condition.end()).links
+        elif token["end"]:
+            body_end = place + token.start() if tag == "body" else body_end
+        elif tag in {"a", "area"} or tag.startswith("v:"):  # Outlook has links on shapes as well (`v:roundrect`)
+            links += _hrefs(token["attributes"], place + token.start("attributes"))
+        elif tag in _TEXT_ONLY:
+            end = re.compile(rf"</{tag}(?=[\s/>])", re.IGNORECASE).search(html, at)
+            if end is None:
+                break
+            at = end.start()
+    return _Found(links, body_end)
 
 
-def _hrefs(tag: str, start: int, place: int) -> Iterator[_Link]:
-    """The value of the first `href` in the text of a tag, if it has one."""
-    for attribute in _ATTRIBUTE.finditer(tag, start):
+def _hrefs(attributes: str, place: int) -> Iterator[_Link]:
+    """The value of the first `href` among the attributes of a tag, if it has one."""
+    for attribute in _ATTRIBUTE.finditer(attributes):
         if attribute[1].lower() == "href":
-            if attribute[2] is not None:
+            if attribute[2]:
                 quoted = attribute[2]
                 value = quoted[1:-1] if quoted[0] in "\"'" else quoted
                 yield _Link(place + attribute.start(2), place + attribute.end(2), _decoded(value))

@@ -100,6 +100,9 @@ def test_a_link_is_replaced_where_it_stands_and_its_number_says_where_it_leads()
         '<!--[if !mso]><!--><a href="https://shop.example/x">Go</a><!--<![endif]-->',
         '<![if !mso]><a href="https://shop.example/x">Go</a><![endif]>',
         'line one\r\nline two\n<a\nhref="https://shop.example/x">',
+        '<!--><a href="https://shop.example/x">',
+        '<?--><!---></ ><!x><a href="https://shop.example/x">',
+        '<title></TITLE ><a title href="https://shop.example/x"/>',
     ],
 )
 def test_a_link_is_found_however_it_is_written(tag: str) -> None:
@@ -116,6 +119,8 @@ def test_a_link_is_found_however_it_is_written(tag: str) -> None:
         '<a href="#top">',
         '<a href="">',
         "<a href>",
+        "<a href=>",
+        "<a href = >",
         "<a name=x>",
         '<a href="javascript:alert(1)">',
         '<a href="/relative">',
@@ -123,6 +128,10 @@ def test_a_link_is_found_however_it_is_written(tag: str) -> None:
         '<a href="https://">',
         '<a href="https://[bad/">',
         '<a href="https:shop.example">',
+        '<a title=\'<a href="https://shop.example/x">',
+        '<a href="https://shop.example/x',
+        '<!-- <!--[if mso]><a href="https://shop.example/x"> -->',
+        '<iframe><a href="https://shop.example/x"></iframe>',
         '<a href="https://\u2603\u200d.example/">',
         '<a href="https://' + "\u00fc" * 64 + '.example/">',
         '<a href="https://mail.shop.example/u/token">',
@@ -141,6 +150,17 @@ def test_what_is_no_link_to_the_web_stays(html: str) -> None:
     changed, targets = track(f"<body>{html}</body>")
     assert targets == ()
     assert PIXEL.sub("", changed) == f"<body>{html}</body>"
+
+
+def test_a_megabyte_of_a_name_is_read_once() -> None:
+    assert track(f"<a {'x' * 1_000_000}=>")[1] == ()
+
+
+@pytest.mark.parametrize("piece", ["<a ", "<!--", '<a x="y" ', "</", "<?", "<a href='", "<title>"])
+def test_a_megabyte_without_an_end_is_read_once(piece: str) -> None:
+    """To look at it anew from every `<` on would take hours."""
+    html = f"<!--[if mso]>{piece * 100_000}<![endif]-->{piece * 100_000}"
+    assert track(html)[1] == ()
 
 
 def test_a_page_beside_our_own_is_tracked() -> None:
