@@ -5,15 +5,11 @@ would begin again with the report that its mail was sent, or with the report tha
 """
 
 from tidings.conditions import Predicate, Subject
+from tidings.email_events import NAMES, SENT, SUPPRESSED
 from tidings.events import Event
 from tidings.selectors import ANY
 
-REPORTS = frozenset(
-    {
-        *("Email Sent", "Email Suppressed", "Email Delivered", "Email Opened", "Email Bounced"),
-        *("Email Marked as Spam", "Unsubscribed"),
-    }
-)
+REPORTS = frozenset({SENT, SUPPRESSED, *NAMES.values()}) - {NAMES["clicked"]}
 """Tracks that nobody need have done, for mail programs open mail on their own, or by which somebody turns away from us.
 A click is something that a person does; one that is taken for a machine's never becomes an event."""
 
