@@ -155,7 +155,7 @@ def _statuses(mail: _Mail) -> Iterator[Report]:
         if status.endswith(".0.0") or not status:  # Exim's, and Google's: what the other server said is more precise
             status = status_in(_text(block, "Diagnostic-Code")) or status
         recipient = _text(block, "Original-Recipient") or _text(block, "Final-Recipient")
-        yield _report(mail, kind, status, recipient.rpartition(";")[2].strip(), number)
+        yield _report(mail, kind, status, recipient.rpartition(";")[2].strip(" \t<>"), number)
 
 
 def _report(mail: _Mail, kind: FeedbackKind, status: str = "", recipient: str = "", number: int = 0) -> Report:

@@ -1,6 +1,7 @@
 """Mail that comes back is told apart: bounces of every make, complaints, wishes to leave, automatic answers, people."""
 
 import email.message
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,13 @@ def test_a_subject_that_was_encoded_or_folded_unsubscribes_too() -> None:
         assert read(raw, NOW).token == TOKEN
 
 
+def test_an_address_in_angle_brackets_is_the_same_address() -> None:
+    """RFC 3464 wants none, and some servers write them; with them it would seem to be somebody else's."""
+    bracketed = re.sub(rb"(?im)^((?:Final|Original)-Recipient: *rfc822; *)(\S+)", rb"\1<\2>", mail("postfix"))
+    assert b"rfc822; <" in bracketed or b"rfc822;<" in bracketed
+    assert read(bracketed, NOW).reports[0].recipient == read(mail("postfix"), NOW).reports[0].recipient
+
+
 def test_a_bounce_of_two_recipients_is_two_reports() -> None:
     """As a mail that was passed on to several can cause it."""
     block = b"Final-Recipient: rfc822; other@example.org\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n"
@@ -225,7 +233,8 @@ def test_an_odd_header_in_front_is_survived(name: str, piece: bytes) -> None:
 
 def test_parts_inside_of_parts_inside_of_parts_are_not_followed() -> None:
     """Each line would be held against every boundary around it."""
-    head = b"".join(b"Content-Type: multipart/mixed; boundary=%d\r\n\r\n--%d\r\n" % (n, n) for n in range(3000))
+    parts = [b"Content-Type: multipart/mixed; boundary=%d\r\n\r\n--%d\r\n" % (n, n) for n in range(100)]
+    head = b"From: mailer-daemon@example.net\r\n" + b"".join(parts)
     assert read(head + b"a\r\n" * 30_000, NOW) == Inbound("unknown")
 
 
