@@ -24,8 +24,9 @@ from tidings.message import sender
 from tidings.settings import Settings
 from tidings.store import Store
 
-FORM_BYTES = 10_000
-"""What a POST may bring: a mail program sends about 200 bytes, the preference centre 100 for each category."""
+FORM_BYTES = 100_000
+"""What a POST may bring: a mail program sends about 200 bytes, the preference centre up to 160 for each category, and
+of those there may be as many as somebody's events have named."""
 
 _STYLE = files("functions").joinpath("pages", "page.css").read_text("utf-8")
 _PAGES = jinja2.Environment(
@@ -104,6 +105,14 @@ class LinkPages(ABC):
         sentence = f"It was cut short on its way, or it is not ours. {self.missing}"
         return self._say(404, "This link does not work", sentence)
 
+    def _gone(self, erased: datetime) -> flask.Response:
+        """For somebody whose data was erased, and who has opened the link of an old mail. Nothing is done by it."""
+        sentence = (
+            f"Your data was erased on {day(erased)}. What is left is a fingerprint of your address, by which we know "
+            "that we must not write to it, and a receipt. Neither says who you are."
+        )
+        return self._say(200, "We keep nothing about you", sentence)
+
     def _say(self, status: int, title: str, sentence: str, headers: Mapping[str, str] | None = None) -> flask.Response:
         """A page that says one thing."""
         return self._page("plain.html", status, headers, title=title, sentence=sentence)
@@ -119,3 +128,8 @@ class LinkPages(ABC):
             **facts,
         )
         return flask.Response(html, status, {**HEADERS, **(headers or {})}, content_type="text/html; charset=utf-8")
+
+
+def day(at: datetime) -> str:
+    """A day as people read it."""
+    return f"{at.astimezone(UTC):%-d %B %Y}"

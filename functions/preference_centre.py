@@ -10,19 +10,19 @@ data with every request that it makes (11 CCR 7025), and is taken at its word by
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TypeVar
 
 import flask
 import msgspec
 
 from functions import origins, preferences
-from functions.html_pages import LinkPages
+from functions.html_pages import LinkPages, day
 from functions.preferences import Change
 from tidings import attributes, categories, choices
 from tidings.adapters.pubsub import Message
 from tidings.choices import Choice
-from tidings.consent import MARKETING, SALE_AND_SHARING, address_digest, latest, person_digest
+from tidings.consent import MARKETING, SALE_AND_SHARING, address_digest, latest
 from tidings.errors import AddressError, PublishError
 from tidings.events import encode
 from tidings.message import ascii_address
@@ -49,8 +49,7 @@ class PreferenceCentre(LinkPages):
         link = read_preferences(token, self._settings.secret)
         if link is None:
             return self._unknown()
-        erased = self._store.erased_at(person_digest(link.person, self._settings.secret))
-        if erased and self._store.profile(link.person) is None and not self._store.consent(link.person):
+        if erased := preferences.forgotten(link.person, self._store, self._settings.secret):
             return self._gone(erased)
         if request.headers.get("Sec-GPC") == "1" and request.method != "HEAD":
             self._note_objection(link, request)
@@ -72,11 +71,13 @@ class PreferenceCentre(LinkPages):
     def _save(self, link: Preferences, request: flask.Request) -> flask.Response:
         """Keep what was ticked: what stops mail in any case, and what begins it only by the words that were read."""
         records = self._store.consent(link.person)
-        offered = {one.category: one for one in self._offered(records, request)}
-        edition = choices.version(list(offered.values()))
+        by_value = {one.value: one for one in self._offered(records, request)}
+        edition = choices.version(list(by_value.values()))
         pairs = [one.partition(":") for one in request.form.getlist("was")]
-        was = {category: state == "on" for state, _, category in pairs if category in offered}
-        asked = choices.meant(was, request.form.getlist("want"))
+        was = {by_value[value].category: state == "on" for state, _, value in pairs if value in by_value}
+        wanted = [by_value[value].category for value in request.form.getlist("want") if value in by_value]
+        asked = choices.meant(was, wanted)
+        offered = {one.category: one for one in by_value.values()}
         is_current = request.form.get("version") == edition and len(was) == len(offered)
         changes = [
             self._change(category, given, offered[category].words(given), request, edition, offered[category].language)
@@ -188,7 +189,7 @@ class PreferenceCentre(LinkPages):
             choices=kinds,
             tracking=watching,
             version=choices.version([*kinds, watching]),
-            gpc=f" since {_day(objection.at)}" if objection and not objection.given else "",
+            gpc=f" since {day(objection.at)}" if objection and not objection.given else "",
             save=choices.SAVE,
             stop_all=STOP_ALL,
             kept=self._kept(link.person, profile, records),
@@ -198,13 +199,6 @@ class PreferenceCentre(LinkPages):
                 "Nothing happens before you confirm there."
             ),
         )
-
-    def _gone(self, erased: datetime) -> flask.Response:
-        sentence = (
-            f"Your data was erased on {_day(erased)}. What is left is a fingerprint of your address, by which we know "
-            "that we must not write to it, and a receipt. Neither says who you are."
-        )
-        return self._say(200, "We keep nothing about you", sentence)
 
     def _intro(self, profile: Profile | None) -> str:
         where = self._masked(profile)
@@ -223,7 +217,7 @@ class PreferenceCentre(LinkPages):
             "requested": "because we were asked not to write there",
         }.get(found.reason, "because its mail server told us that there is no such mailbox")
         return [
-            f"We send nothing to this address since {_day(found.at)}, {why}.",
+            f"We send nothing to this address since {day(found.at)}, {why}.",
             f"If that is wrong, write to {self._address}. Your choices below are kept, and have no effect until then.",
         ]
 
@@ -236,7 +230,7 @@ class PreferenceCentre(LinkPages):
         since = profile.first_seen if profile else None
         return [
             ("Address", self._masked(profile) or "none"),
-            ("First heard of you", _day(since) if since else "not known"),
+            ("First heard of you", day(since) if since else "not known"),
             ("Facts about you, such as your name", str(len(facts))),
             ("Things you did on our site or in our app", _count(lines, lambda line: line.kind == "event")),
             ("Mails that we sent you", _count(sends, lambda entry: entry.status == "sent")),
@@ -282,7 +276,3 @@ def _is_all_stopped(kinds: Sequence[Choice], records: Sequence[ConsentRecord]) -
 def _count(found: Sequence[_Kept], counts: Callable[[_Kept], bool]) -> str:
     count = sum(1 for one in found if counts(one))
     return f"{count} or more" if len(found) >= MOST else str(count)
-
-
-def _day(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%-d %B %Y}"

@@ -18,7 +18,7 @@ import msgspec
 from tidings import attributes
 from tidings.adapters.pubsub import Message, Publisher
 from tidings.choices import NO_MAIL
-from tidings.consent import MARKETING, latest
+from tidings.consent import MARKETING, latest, person_digest
 from tidings.events import Event, encode
 from tidings.feedback import Origin
 from tidings.store import ConsentAction, ConsentRecord, Store
@@ -55,6 +55,12 @@ class Change(NamedTuple):
     words_version: str = ""
     language: str = ""
     origin: Origin | None = None
+
+
+def forgotten(person: str, store: Store, secret: str) -> datetime | None:
+    """When they were erased, if nothing has been heard of them since: links in old mail must not bring them back."""
+    erased = store.erased_at(person_digest(person, secret))
+    return erased if erased and store.profile(person) is None and not store.consent(person) else None
 
 
 def state(link: Unsubscribe, store: Store) -> State:

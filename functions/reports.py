@@ -86,7 +86,9 @@ class Clerk:
         return +done
 
     def withdraw(self, link: Unsubscribe, category: str, source: str, words: str, now: datetime) -> bool:
-        """Take back consent; see `preferences.apply`."""
+        """Take back consent; see `preferences.apply`. Of somebody who was erased there is none."""
+        if preferences.forgotten(link.person, self._store, self._settings.secret):
+            return False
         change = Change(category, False, source, words)
         return preferences.apply(change, link, now, self._store, self._publisher, self._settings.events_topic)
 

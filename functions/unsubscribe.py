@@ -30,6 +30,8 @@ class UnsubscribePages(LinkPages):
         link = read_unsubscribe(token, self._settings.secret)
         if link is None:
             return self._unknown()
+        if erased := preferences.forgotten(link.person, self._store, self._settings.secret):
+            return self._gone(erased)
         return self._post(link, request) if request.method == "POST" else self._show(link)
 
     def _post(self, link: Unsubscribe, request: flask.Request) -> flask.Response:

@@ -20,6 +20,9 @@ from tidings.errors import InvalidRuleError
 
 FILE = "categories.yaml"
 
+ID = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+"""What an id that is described looks like."""
+
 
 class Wording(BaseModel):
     """A category in another language."""
@@ -35,7 +38,7 @@ class Category(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", description="As rules name it.")]
+    id: Annotated[str, Field(pattern=ID, description="As rules name it.")]
     name: str = Field(default="", description="As people read it; made of the id when left out.")
     description: str = Field(default="", description="One sentence for the preference centre.")
     double_opt_in: bool = Field(

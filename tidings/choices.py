@@ -4,12 +4,13 @@ Pure: categories, records and languages come in, choices go out, and no clock is
 """
 
 import hashlib
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import msgspec
 
-from tidings.categories import Categories, Category
+from tidings.categories import ID, Categories, Category
 from tidings.consent import MARKETING, SALE_AND_SHARING, TRACKING, latest, permission
 from tidings.store import ConsentRecord
 
@@ -66,6 +67,16 @@ class Choice(NamedTuple):
     hint: str
     on: bool
     pending: bool = False
+
+    @property
+    def value(self) -> str:
+        """What stands for the category in a form: itself, or a digest where it is long or odd.
+
+        Browsers do not give back every text as it was (HTML, 4.10.22.4: line ends), and events may name any.
+        """
+        if re.fullmatch(ID, self.category):
+            return self.category
+        return f"~{hashlib.blake2b(self.category.encode(errors='surrogatepass'), digest_size=8).hexdigest()}"
 
     @property
     def shown(self) -> str:

@@ -21,11 +21,12 @@ from tidings import dead_letter, decisions, events
 from tidings.adapters.pubsub import Message, Publisher, ensure_subscription, ensure_topic, pull
 from tidings.adapters.smtp import SmtpSender
 from tidings.adapters.sqlite_store import SqliteStore
+from tidings.consent import person_digest
 from tidings.dead_letter import DeadLetter
 from tidings.decisions import Decision
 from tidings.events import Event
 from tidings.settings import Settings
-from tidings.store import Activity, ConsentRecord, LedgerEntry, ProfileUpdate
+from tidings.store import Activity, ConsentRecord, LedgerEntry, ProfileUpdate, Receipt
 
 SOURCE = Path(functions.__file__).parent / "main.py"
 EVENTS, DEAD_LETTERS = "tidings-events", "tidings-dead-letters"
@@ -111,6 +112,16 @@ class MailRoom:
             source="import",
         )
         self.store.record_consent([record])
+
+    def forget(self, person: str, *, at: datetime) -> None:
+        """Carry an erasure out, as far as the store goes: first the receipt, by which everybody knows of it."""
+        digest = person_digest(person, self.settings.secret)
+        kept = Receipt(
+            receipt_id=f"erasure-{digest}-{at.isoformat()}", kind="erasure", person_digest=digest, at=at, counts={},
+            requested_by="operator",
+        )  # fmt: skip
+        self.store.put_receipt(kept)
+        self.store.erase_person(person)
 
     def remember(self, person: str, *labels: str, at: datetime) -> None:
         """Put events into a person's activity feed, a second apart, the last of them at `at`."""

@@ -15,20 +15,15 @@ from tidings import ledger
 from tidings.adapters.sqlite_store import SqliteStore
 from tidings.consent import person_digest
 from tidings.decisions import Decision
-from tidings.store import Claim, Receipt
+from tidings.store import Claim
 
 DECIDED = NOW
 ERASED = DECIDED + timedelta(minutes=1)
 
 
 def erase(room: MailRoom, person: str = "u:ada", at: datetime = ERASED) -> None:
-    """Carry an erasure out: first the receipt, by which everybody knows, and then what there is."""
-    digest = person_digest(person, room.settings.secret)
-    receipt = Receipt(
-        receipt_id=f"erasure-{digest}", kind="erasure", person_digest=digest, at=at, counts={}, requested_by="operator"
-    )
-    room.store.put_receipt(receipt)
-    room.store.erase_person(person)
+    """A minute after it was decided."""
+    room.forget(person, at=at)
 
 
 def about_ada(**fields: Any) -> Decision:

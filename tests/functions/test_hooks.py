@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from functions.hooks import BODY_BYTES, Hooks
 from functions.reports import AT_ONCE
-from tests.functions.mail_room import DEAD_LETTERS, EVENTS, MailRoom
+from tests.functions.mail_room import DEAD_LETTERS, EVENTS, MailRoom, ago
 from tests.sends import a_decision
 from tests.webhooks import requests
 from tests.webhooks.requests import MAILGUN_KEY, POSTMARK_KEY, PROVIDERS, TOPIC, Request, about, basic, sample, signed
@@ -593,6 +593,14 @@ def test_a_mail_that_unsubscribes_unsubscribes(desk: Desk, room: MailRoom, sent:
     (event,) = room.events()
     assert (event.event, event.objects["properties"]["source"]) == ("Unsubscribed", "mailto")
     assert room.dead_letters() == []
+
+
+def test_a_mail_that_unsubscribes_brings_nobody_back_who_was_erased(desk: Desk, room: MailRoom, sent: Decision) -> None:
+    token = sign_unsubscribe("u:ada", "reminders", sent.send_id, room.settings.secret)
+    room.forget("u:ada", at=ago(minutes=0))
+    assert desk.mail_in(f"From: {ADDRESS}\r\nSubject: {unsubscribe_subject(token)}\r\n\r\n".encode()) == 200
+    assert room.store.consent("u:ada") == []
+    assert room.events() == room.dead_letters() == []
 
 
 def test_a_mail_with_a_forged_token_changes_nothing_and_is_kept(desk: Desk, room: MailRoom) -> None:

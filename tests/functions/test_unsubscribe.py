@@ -282,7 +282,7 @@ def test_a_choice_that_the_page_did_not_offer_changes_nothing(room: MailRoom, cl
 
 def test_a_form_larger_than_any_is_refused(room: MailRoom, client: Client) -> None:
     """Nobody fills the memory of an instance."""
-    assert client.post(link(room), data={**ONE_CLICK, "x": "y" * 20_000}).status_code == 413
+    assert client.post(link(room), data={**ONE_CLICK, "x": "y" * 200_000}).status_code == 413
     assert refusal(room) is None
 
 
@@ -436,6 +436,18 @@ def test_a_crash_at_any_step_loses_nothing(room: MailRoom, step: str) -> None:
     assert refusal(room) == "opted_out"
     assert len({event.message_id for event in room.events()}) == 1
     assert len(room.store.consent("u:ada")) == 2
+
+
+def test_the_link_in_an_old_mail_brings_nobody_back_who_was_erased(room: MailRoom, client: Client) -> None:
+    """It is answered as ever, and no record and no event names them."""
+    room.forget("u:ada", at=ago(days=1))
+    for page in (client.get(link(room)), client.post(link(room), data=ONE_CLICK)):
+        assert page.status_code == 200
+        assert "We keep nothing about you" in page.text
+    assert room.store.consent("u:ada") == []
+    assert room.events() == []
+    room.meet("u:ada", "ada@example.com")
+    assert "You are unsubscribed" in client.post(link(room), data=ONE_CLICK).text
 
 
 def test_the_link_in_mail_of_a_kind_that_was_switched_on_alone_ends_it(room: MailRoom) -> None:
