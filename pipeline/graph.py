@@ -66,7 +66,7 @@ def _build_live(pipeline: beam.Pipeline, settings: PipelineSettings) -> None:
             decided.main | "Decisions to activity" >> beam.Map(activity_of_decision).with_output_types(Activity),
         )
         | "All activity" >> beam.Flatten()
-        | "Write activity" >> beam.ParDo(WriteActivity(rules))
+        | "Write activity" >> beam.ParDo(WriteActivity(rules, settings.secret))
     )
     _ = (
         (decoded.dead, decided.dead)

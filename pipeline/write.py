@@ -68,10 +68,14 @@ class UpdateProfiles(beam.DoFn):
 
 
 class WriteActivity(beam.DoFn):
-    """Writes what a person did, and what was decided for them, into the feed that a support agent reads."""
+    """Writes what a person did, and what was decided for them, into the feed that a support agent reads.
 
-    def __init__(self, rules: RulesSettings) -> None:
+    Arguments as of `UpdateProfiles`. With a secret it can tell who was erased after something was decided for them.
+    """
+
+    def __init__(self, rules: RulesSettings, secret_or_name: str = "") -> None:
         self._rules = rules
+        self._secret = secret_or_name
 
     def start_bundle(self) -> None:
         """Start with empty hands."""
@@ -83,8 +87,10 @@ class WriteActivity(beam.DoFn):
 
     def finish_bundle(self) -> None:
         """Commit."""
-        if self._items:
-            _patiently(rulebooks.store(self._rules).append_activity)(self._items)
+        store, found = rulebooks.store(self._rules), secret.resolve(self._secret)
+        items = _patiently(bookkeeping.without_erased)(self._items, store, found) if found else self._items
+        if items:
+            _patiently(store.append_activity)(items)
 
 
 def activity_of_event(element: tuple[str, Event]) -> Iterator[Activity]:

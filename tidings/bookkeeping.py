@@ -4,7 +4,7 @@ Of an event: the traits and the word on consent that it brings, and whose belong
 written before the engine hears of the event, so that no mail is asked for before its address is there.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,7 +18,7 @@ from tidings.store import Activity, ConsentRecord, ProfileUpdate, Store
 GRACE = timedelta(seconds=60)
 """How long the mailer waits, from a decision on, for what is written at about the same time: profile, activity."""
 
-Attempt = Callable[[Callable[..., None]], Callable[..., None]]
+Attempt = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 class Told:
@@ -76,8 +76,8 @@ class News:
     def note(self, event: Event) -> None:
         """Take down what an event brings, once: not again for an anonymous id that hears of it as well.
 
-        An erasure brings nothing. What came before it is taken back: the store has let go of the person before it was
-        published, and what was still on its way must not bring them back.
+        An erasure brings nothing. What came before it is taken back: the store has let go of the person, and what was
+        still on its way must not bring them back.
 
         Raises:
             InvalidEventError: it brings what cannot be kept; `tidings.intake` refuses such events.
@@ -108,7 +108,8 @@ class News:
             StoreError: it is away.
         """
         for person, at in self._erased.items():
-            attempt(let_go)(store, person, at)
+            for one in (person, *attempt(store.joined_to)(person)):  # who joined while nobody was looking
+                attempt(let_go)(store, one, at)
         if self._updates:
             attempt(store.update_profiles)(self._updates)
         if self._consent:
@@ -143,6 +144,17 @@ def let_go(store: Store, person: str, at: datetime) -> None:
     if any(one > at for one in (*seen, *did, *said)):
         return
     store.erase_person(person)
+
+
+def without_erased(items: Sequence[Activity], store: Store, secret: str) -> list[Activity]:
+    """These lines, but for decisions that were taken before their person was erased, and are written only now.
+
+    Raises:
+        StoreError: nobody can tell now.
+    """
+    decided = {one.person for one in items if one.kind == "decision"}
+    erased = {person: store.erased_at(consent.person_digest(person, secret)) for person in decided}
+    return [one for one in items if one.kind != "decision" or not (at := erased[one.person]) or one.at > at]
 
 
 def activity_of_event(event: Event) -> Activity:

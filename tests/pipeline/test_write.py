@@ -7,12 +7,12 @@ from apache_beam.utils.timestamp import Timestamp
 
 from pipeline import rulebooks, secret
 from pipeline.options import RulesSettings, TidingsOptions
-from pipeline.write import UpdateProfiles, activity_of_event
+from pipeline.write import UpdateProfiles, WriteActivity, activity_of_event
 from tests.people import an_event, at
 from tidings import erasure, events
 from tidings.adapters.sqlite_store import SqliteStore
-from tidings.consent import address_digest, is_erased
-from tidings.store import ERASED
+from tidings.consent import address_digest, is_erased, person_digest
+from tidings.store import ERASED, Activity, Receipt
 
 SECRET = "a secret of sixteen characters"
 ADDRESS = "grace@example.com"
@@ -86,10 +86,49 @@ def test_the_secret_comes_from_the_environment_unless_an_option_says_another(sto
     assert TidingsOptions(options).settings().secret == ""
 
 
+def erased(who="u:ann", when="10:01"):
+    return who, erasure.erased(who, at(when))
+
+
 def test_an_erasure_passes_in_its_place_and_leaves_nothing_in_the_store(store, rules):
-    elements = [("u:ann", identify(message_id="1")), ("u:ann", erasure.erased("u:ann", at("10:01")))]
-    assert through(UpdateProfiles(rules), *elements) == elements
-    assert through(UpdateProfiles(rules), ("u:bob", erasure.erased("u:bob", at("10:01")))) != []
+    assert through(UpdateProfiles(rules), erased("u:bob")) == [erased("u:bob")]
     assert store.profile("u:bob") is None
-    assert next(one for element in elements for one in activity_of_event(element)).label == "identify"
-    assert [*activity_of_event(elements[1])] == []
+    assert next(activity_of_event(("u:ann", identify()))).label == "identify"
+    assert [*activity_of_event(erased())] == []
+
+
+@pytest.mark.parametrize("bundles", [1, 2])
+def test_what_was_sent_before_an_erasure_and_is_read_only_now_goes_with_it(store, rules, bundles):
+    """So does an id that joined them, which nobody knew of when the erasure was sent."""
+    before = [
+        ("u:ann", identify(user_id="ann", anonymous_id="x")),
+        ("u:ann", an_event("Consent Given", "10:00", context={"globalPrivacyControl": True})),
+    ]
+    after = ("u:ann", an_event("Consent Withdrawn", "10:02"))
+    if bundles == 2:
+        assert through(UpdateProfiles(rules), *before) == before
+        assert store.profile("u:ann")
+        before = []
+    assert through(UpdateProfiles(rules), *before, erased(), after) == [erased(), after]
+    assert (store.profile("u:ann"), store.profile("a:x")) == (None, None)
+    assert [one.action for one in store.consent("u:ann")] == ["withdrawn"]
+
+
+def test_of_a_decision_from_before_an_erasure_no_line_is_written(store, rules):
+    """It was on its way through the pipeline when the store let go."""
+
+    def line(person, when):
+        return Activity(activity_id=f"d-{when}", person=person, at=at(when), kind="decision", label="a-rule")
+
+    receipt = Receipt(
+        receipt_id="r", kind="erasure", person_digest=person_digest("u:ann", SECRET), at=at("10:01"), counts={},
+        requested_by="operator",
+    )  # fmt: skip
+    store.put_receipt(receipt)
+    step = WriteActivity(rules, SECRET)
+    step.start_bundle()
+    for one in (line("u:ann", "10:00"), line("u:ann", "10:02"), line("u:bob", "10:00")):
+        step.process(one)
+    step.finish_bundle()
+    assert [one.at for one in store.activity("u:ann")] == [at("10:02")]
+    assert len(store.activity("u:bob")) == 1

@@ -6,9 +6,9 @@ The order is what makes it safe:
 2. A note says what is about to go: ids and digests, no address. Whoever runs the erasure again after a crash goes on
    from it, although the profile that led to the anonymous ids and addresses may be gone by then.
 3. A receipt for each id. From here on decisions that wait in a queue end as `erased`: the mailer asks `erased_at`.
-4. The store lets go of profile, consent, activity, feedback and ledger, of every id.
-5. One message for each id tells the pipeline, which clears its state and timers. After the store, because what the
-   pipeline still writes until it hears of it must not outlive it (see `tidings.erasure`).
+4. One message for each id tells the pipeline, which clears its state and timers. Before the store, so that little is
+   decided in between. What the pipeline has written when it comes to the message, it deletes (`tidings.bookkeeping`).
+5. The store lets go of profile, consent, activity, feedback and ledger, of every id.
 6. Dead letters that speak of them go. Last, because until now new ones could come.
 7. Receipts with what was found, and the note goes.
 
@@ -143,8 +143,8 @@ def _carry_out(
     names = {one: person_digest(one, settings.secret) for one in plan.ids}
     for digest in names.values():
         store.put_receipt(receipt(digest, "begun", {}))
-    found = {one: store.erase_person(one) for one in plan.ids}
     publisher.publish(settings.events_topic, [erasure.message(one, at) for one in plan.ids])
+    found = {one: store.erase_person(one) for one in plan.ids}
     total = Counter(ids=len(plan.ids), addresses=len(plan.digests))
     for counts in found.values():
         total.update(counts)
