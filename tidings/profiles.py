@@ -74,6 +74,12 @@ def handed_over(profile: Profile, person: str) -> list[ProfileUpdate]:
     return list(updates.values())
 
 
+def email(profile: Profile) -> str | None:
+    """By what `Store.people_at` finds a profile: its address, in lower case."""
+    found = profile.traits.get("email")
+    return found.lower() if isinstance(found, str) else None
+
+
 def encode(profile: Profile) -> bytes:
     """The stored form: JSON of at most `MAX_BYTES`. What outgrows it loses its older traits, half by half."""
     record = msgspec.json.encode(profile)

@@ -15,7 +15,7 @@ from tidings.adapters.sqlite_store import SqliteStore
 from tidings.errors import StoreError
 from tidings.feedback import Origin
 from tidings.settings import SettingsError
-from tidings.store import Activity, ConsentRecord, LedgerEntry, ProfileUpdate
+from tidings.store import Activity, ConsentRecord, LedgerEntry, Profile, ProfileUpdate
 from tidings.versions import follow
 
 
@@ -75,7 +75,7 @@ def test_a_file_of_an_earlier_schema_is_brought_up_to_date_and_keeps_what_it_hol
 ) -> None:
     """Version 1 had no segments, version 2 no versions, and nobody could ask for the sends of a rule.
 
-    In version 3 a word on consent was a yes or a no.
+    In version 3 a word on consent was a yes or a no; in version 4 SQLite itself put addresses in lower case.
     """
     path = tmp_path / "store.db"
     older = sqlite3.connect(path)
@@ -85,8 +85,11 @@ def test_a_file_of_an_earlier_schema_is_brought_up_to_date_and_keeps_what_it_hol
     record = msgspec.json.encode(entry).decode()
     older.execute("INSERT INTO ledger VALUES ('send-1', 'u:1', ?, ?)", (micros(NOON), record))
     older.execute("INSERT INTO rules (rule_id, document) VALUES ('cart', '{}')")
+    profile = Profile(person="u:1", traits={"email": "Ann@example.com"}, trait_times={"email": NOON})
+    older.execute("INSERT INTO profiles (person, record) VALUES ('u:1', ?)", (msgspec.json.encode(profile).decode(),))
     for number, given in enumerate((True, False)):
-        words = {"record_id": f"m-{number}", "person": "u:1", "category": "news", "given": given, "source": "event"}
+        words = {"record_id": f"m-{number}", "person": "u:1", "category": "news", "source": "event"}
+        words |= {"given": given} if version < 4 else {"action": "given" if given else "withdrawn"}
         record = msgspec.json.encode({**words, "at": NOON}).decode()
         older.execute("INSERT INTO consent VALUES ('u:1', ?, ?, ?)", (f"m-{number}", micros(NOON), record))
     older.execute(f"PRAGMA user_version = {version}")
@@ -100,6 +103,7 @@ def test_a_file_of_an_earlier_schema_is_brought_up_to_date_and_keeps_what_it_hol
     store.claim(a_decision("send-2"), NOON, timedelta(minutes=1))
     assert len(store.ledger_of_rule("cart-abandoned", NOON, 10)) == 2
     assert [one.action for one in store.consent("u:1")] == ["given", "withdrawn"]
+    assert store.people_at("ann@example.com") == ["u:1"]
     store.close()
 
 

@@ -16,7 +16,7 @@ from tidings.adapters.sqlite_store import SqliteStore
 from tidings.consent import person_digest
 from tidings.privacy.erasure import erase, erase_address
 from tidings.settings import SettingsError
-from tidings.store import ERASED, Receipt, Store, Suppression
+from tidings.store import ERASED, ProfileUpdate, Receipt, Store, Suppression
 from tidings.topics import Message, Sifted
 
 
@@ -138,6 +138,17 @@ def test_nothing_is_left_of_a_person_and_the_receipt_says_what_there_was(lived: 
         "dead_letters_seen": 4, "dead_letters": 2, "dead_letters_complete": 1,
     }  # fmt: skip
     assert receipt in lived.receipts(person_digest(ANN, SETTINGS.secret))
+
+
+def test_an_anonymous_id_that_gave_the_same_address_and_is_nobody_elses_goes_too(lived: Store, tmp_path: Path) -> None:
+    """The newsletter form in another browser: it would keep the address."""
+    given = ProfileUpdate(person="a:phone", at=at(5), traits={"email": ADDRESS.upper()})
+    lived.update_profiles([given, ProfileUpdate(person="a:of-bob", at=at(5), traits={"email": ADDRESS}, joined=BOB)])
+    outside = Outside()
+    assert forget(lived, outside).counts["ids"] == 3
+    assert outside.told() == {ANN, BEFORE, "a:phone"}
+    assert lived.profile("a:of-bob")
+    assert lived.profile("a:phone") is None
 
 
 def test_an_address_takes_everybody_with_it_who_has_it(lived: Store, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,14 @@ import msgspec
 import pytest
 
 from tests.contracts.lives import ADDRESS, ANN, BEFORE, BOB, EARLIER, OF_BOB, ORIGIN, SETTINGS, archived, digest, live
-from tests.contracts.samples import at
+from tests.contracts.samples import a_decision, at
 from tidings import retention
 from tidings.consent import person_digest
 from tidings.events import encode
 from tidings.history import sources
 from tidings.history.sources import Unit
 from tidings.privacy.export import DERIVED, PROVIDED, SCHEMA, export
-from tidings.store import ERASED, Store
+from tidings.store import ERASED, Activity, ConsentRecord, ProfileUpdate, Store
 
 VIEWERS = {"where": {"performed": {"event": "Product Viewed"}}}
 PROS = {"name": "On the pro plan", "where": {"path": "traits.plan", "equals": "pro"}}
@@ -76,6 +77,32 @@ def test_nothing_of_anybody_else_is_there(lived: Store, archive: list[Unit]) -> 
     assert BOB not in text
     assert OF_BOB not in text
     assert "browser-6" not in text
+
+
+def test_what_somebody_else_did_later_on_the_same_computer_is_not_there(lived: Store) -> None:
+    """The anonymous id goes on after it has joined Ann. What of that is hers stands under her own id once more."""
+    lived.update_profiles([ProfileUpdate(person=BEFORE, at=at(60), traits={"email": OF_BOB})])
+    lived.append_activity([Activity(activity_id="e-x", person=BEFORE, at=at(60), kind="event", label="Bobs Secret")])
+    bobs = ConsentRecord(
+        record_id="x", person=BEFORE, category="bobs", action="given", at=at(60), source="event", words="Bob, please"
+    )
+    lived.record_consent([bobs])
+    text = json.dumps(exported(lived))
+    assert [word for word in ("Bobs Secret", "Bob, please", OF_BOB) if word in text] == []
+    assert EARLIER not in [one["address"] for one in exported(lived)["suppressions"]]
+
+
+def test_a_number_that_nobody_can_read_is_shown_as_it_was_written(lived: Store, tmp_path: Path) -> None:
+    """It must not keep the rest from anybody."""
+    odd = msgspec.Raw(b'{"total": 1e999}')
+    decision = a_decision("odd", ANN)
+    trigger = msgspec.structs.replace(decision.event, properties=odd)
+    lived.claim(msgspec.structs.replace(decision, events=(trigger,)), at(20), timedelta(minutes=1))
+    (tmp_path / "odd.jsonl").write_bytes(encode(msgspec.structs.replace(archived()[0], user_id=ANN[2:], context=odd)))
+    found = exported(lived, archive=sources.files([str(tmp_path / "odd.jsonl")]))
+    [send] = [one for one in found["sends"] if one["send_id"] == "odd"]
+    assert send["because_of"][0]["properties"] == '{"total": 1e999}'
+    assert "1e999" in found["events"][0]
 
 
 def test_it_says_whether_the_address_is_suppressed_and_why(lived: Store) -> None:

@@ -178,6 +178,11 @@ class TestRights:
         assert store.people_at("ann@example.com") == ["u:1"]
         assert store.people_at("nobody@example.com") == []
 
+    @pytest.mark.parametrize("typed", ["ÄNN@example.com", "ann@MÜNCHEN.example"])
+    def test_case_is_left_aside_in_every_script(self, store: Store, typed: str) -> None:
+        store.update_profiles([ProfileUpdate(person="u:1", at=NOON, traits={"email": typed})])
+        assert store.people_at(typed.lower()) == store.people_at(typed) == ["u:1"]
+
     def test_anonymous_ids_are_found_by_the_person_they_joined(self, store: Store) -> None:
         """Their first one."""
         for anonymous, person in (("a:2", "u:1"), ("a:1", "u:1"), ("a:3", "u:2")):

@@ -18,10 +18,9 @@ def profile(seen: Seen) -> Profile | None:
 
 def profile_fields(profile: Profile, record: bytes) -> Fields:
     """A profile, with what people are looked up by beside its record."""
-    email = profile.traits.get("email")
     return {
         "person": profile.person,
-        "email": email.lower() if isinstance(email, str) else None,
+        "email": profiles.email(profile),
         "joined": profile.joined and profile.joined[1],
         "first_seen": profile.first_seen,
         "last_seen": profile.last_seen,

@@ -65,9 +65,16 @@ CREATE TABLE receipts (receipt_id TEXT PRIMARY KEY, person_digest TEXT, kind TEX
     WITHOUT ROWID;
 CREATE INDEX receipts_by_person ON receipts (person_digest, at);
 """,
+    """
+DROP INDEX profiles_by_email;
+ALTER TABLE profiles DROP COLUMN email;
+ALTER TABLE profiles ADD COLUMN email TEXT;
+UPDATE profiles SET email = lower(json_extract(record, '$.traits.email'));
+CREATE INDEX profiles_by_email ON profiles (email);
+""",
 )
 """What each version has added. Records are JSON; what is searched or sorted by stands beside them. Instants are
-microseconds since 1970 UTC."""
+microseconds since 1970 UTC. Addresses are in lower case as Python has it: SQLite's `lower` leaves all but ASCII."""
 
 SCHEMA_VERSION = len(SCHEMAS)
 

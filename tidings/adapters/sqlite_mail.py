@@ -97,8 +97,8 @@ class MailRecords(Access):
 
     def people_at(self, email: str) -> list[str]:
         """See `Store.people_at`."""
-        query = "SELECT person FROM profiles WHERE email = lower(?) ORDER BY person"
-        return [person for (person,) in self.rows(query, email)]
+        query = "SELECT person FROM profiles WHERE email = ? ORDER BY person"
+        return [person for (person,) in self.rows(query, email.lower())]
 
     def joined_to(self, person: str) -> list[str]:
         """See `Store.joined_to`."""

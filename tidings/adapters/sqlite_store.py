@@ -63,8 +63,12 @@ class SqliteStore(MailRecords):
                     row = db.execute("SELECT record FROM profiles WHERE person = ?", (person,)).fetchone()
                     known[person] = profiles.decode(row[0]) if row else None
                 known[person] = profiles.merge(known[person], update)
-            rows = ((person, profiles.encode(profile).decode()) for person, profile in known.items() if profile)
-            db.executemany("INSERT OR REPLACE INTO profiles VALUES (?, ?)", rows)
+            rows = (
+                (person, profiles.encode(profile).decode(), profiles.email(profile))
+                for person, profile in known.items()
+                if profile
+            )
+            db.executemany("INSERT OR REPLACE INTO profiles (person, record, email) VALUES (?, ?, ?)", rows)
 
     def record_consent(self, records: Sequence[ConsentRecord]) -> None:
         """See `Store.record_consent`."""

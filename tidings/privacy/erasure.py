@@ -109,10 +109,8 @@ def people_at(store: Store, address: str) -> list[str]:
 
 def known_by(store: Store, person: str | None, address: str | None) -> tuple[list[str], list[str]]:
     """The ids and the addresses, in plain, of a person or of everybody with an address: what to look for elsewhere."""
-    people = [person] if person else people_at(store, address or "")
-    ids = [one for known in people for one in (known, *store.joined_to(known))]
-    profiles = [found for one in ids if (found := store.profile(one)) is not None]
-    return list(dict.fromkeys(ids)), list(dict.fromkeys([*addresses(profiles), *([address] if address else [])]))
+    ids, theirs = _theirs(store, [person] if person else people_at(store, address or ""))
+    return ids, list(dict.fromkeys([*theirs, *([address] if address else [])]))
 
 
 def _carry_out(
@@ -161,12 +159,26 @@ def _carry_out(
 
 def _planned(store: Store, settings: Settings, people: Iterable[str]) -> Plan:
     """What the store knows: every id, the addresses of their profiles, and those that they were mailed at."""
-    ids = tuple(dict.fromkeys(one for person in people for one in (person, *store.joined_to(person))))
-    profiles = [found for one in ids if (found := store.profile(one)) is not None]
-    digests = [address_digest(one, settings.secret) for one in addresses(profiles)]
+    ids, theirs = _theirs(store, people)
+    digests = [address_digest(one, settings.secret) for one in theirs]
     letters = [entry.letter for one in ids for entry in store.ledger(one, EVERYTHING)]
     mailed = [one.address_digest for one in letters if one is not None and one.address_digest]
-    return Plan(ids, (*digests, *mailed))
+    return Plan(tuple(ids), (*digests, *mailed))
+
+
+def _theirs(store: Store, people: Iterable[str]) -> tuple[list[str], list[str]]:
+    """The ids of these people, and their addresses.
+
+    An anonymous id that gave one of their addresses, in the form of another browser say, and joined nobody else is
+    theirs as well: it keeps that address.
+    """
+    ids = dict.fromkeys(one for person in people for one in (person, *store.joined_to(person)))
+    theirs = addresses(found for one in ids if (found := store.profile(one)) is not None)
+    for one in (one for address in theirs for one in people_at(store, address) if one.startswith("a:")):
+        profile = store.profile(one)
+        if profile is not None and (profile.joined is None or profile.joined[1] in ids):
+            ids[one] = None
+    return list(ids), theirs
 
 
 def _noted(store: Store, subject: str) -> Plan:

@@ -5,7 +5,7 @@ changes when that cannot be.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +21,7 @@ from tidings.history.sources import Unit
 from tidings.privacy.kept import TABLE
 from tidings.privacy.membership import memberships
 from tidings.settings import Settings
-from tidings.store import Activity, LedgerEntry, Profile, Receipt, Store
+from tidings.store import Activity, ConsentRecord, LedgerEntry, Profile, Receipt, Store
 
 SCHEMA = "tidings.export.v1"
 
@@ -58,9 +58,10 @@ def export(
         TemporaryError: the store or the archive, not now.
     """
     ids = [person, *store.joined_to(person)]
-    profiles = [found for one in ids if (found := store.profile(one)) is not None]
-    consents = [record for one in ids for record in store.consent(one, origins=True)]
-    activity = [line for one in ids for line in store.activity(one, EVERYTHING)]
+    profiles = [_before_others(found) for one in ids if (found := store.profile(one)) is not None]
+    joined = {one.person: one.joined[0] for one in profiles if one.joined}
+    consents = [record for one in ids for record in store.consent(one, origins=True) if _is_theirs(record, joined)]
+    activity = [line for one in ids for line in store.activity(one, EVERYTHING) if _is_theirs(line, joined)]
     sends = [entry for one in ids for entry in store.ledger(one, EVERYTHING)]
     feedback = [item for one in ids for item in store.feedback(one, limit=EVERYTHING, origins=True)]
     history = _history(person, archive) if archive else None
@@ -71,7 +72,7 @@ def export(
         "profiles": [_profile(one) for one in profiles],
         "consents": consents,
         "activity": activity,
-        "events": [msgspec.json.decode(without_write_key(encode(one))) for one in history or ()],
+        "events": [_read(without_write_key(encode(one))) for one in history or ()],
         "sends": [_send(one) for one in sends],
         "feedback": feedback,
         "segments": segments,
@@ -118,6 +119,23 @@ def addresses(profiles: Iterable[Profile]) -> list[str]:
     return list(dict.fromkeys(one for one in found if isinstance(one, str) and one.strip()))
 
 
+def _is_theirs(one: ConsentRecord | Activity, joined: Mapping[str, datetime]) -> bool:
+    """Whether it is not what somebody else has done on the same computer (docs/identity.md).
+
+    What an anonymous id does after it has joined is written down once more, under the person that it belongs to.
+    """
+    return one.person not in joined or one.at <= joined[one.person]
+
+
+def _before_others(profile: Profile) -> Profile:
+    """A profile with the traits that it had when it joined; as `_is_theirs`."""
+    if profile.joined is None:
+        return profile
+    until = profile.joined[0]
+    traits = {name: value for name, value in profile.traits.items() if profile.trait_times[name] <= until}
+    return msgspec.structs.replace(profile, traits=traits)
+
+
 def _history(person: str, archive: Sequence[Unit]) -> list[Event]:
     """What the archive holds of them, in order of receipt, each event once: the archive may have it twice."""
     found = sorted(history_of(person, of_person(person, archive, Window()).heard), key=receipt)
@@ -152,7 +170,7 @@ def _send(entry: LedgerEntry) -> dict[str, Any]:
         "to": decision.to,
         "decided_at": decision.decided_at,
         "because_of": [
-            {"event": one.name, "at": one.timestamp, "properties": msgspec.json.decode(one.properties)}
+            {"event": one.name, "at": one.timestamp, "properties": _read(one.properties)}
             for one in decision.events or (decision.event,)
         ],
         "evidence": decision.evidence,
@@ -164,6 +182,14 @@ def _send(entry: LedgerEntry) -> dict[str, Any]:
         "links": entry.letter.links if entry.letter else (),
         "provider": entry.letter.provider if entry.letter else "",
     }
+
+
+def _read(text: bytes) -> Any:
+    """What JSON says; the text itself where it holds a number that nobody can read, such as 1e999."""
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.ValidationError:
+        return bytes(text).decode()
 
 
 def _suppression(store: Store, settings: Settings, address: str) -> dict[str, Any]:
@@ -193,7 +219,8 @@ def _sources(
 
 def _library(event: Event) -> str:
     """The software that sent an event, such as `analytics.js`."""
-    library = event.read("context").get("library")
+    context = _read(event.context)
+    library = context.get("library") if isinstance(context, dict) else None
     name = library.get("name") if isinstance(library, dict) else None
     return name if isinstance(name, str) else ""
 
