@@ -12,6 +12,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
+from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from tidings import documents
@@ -44,6 +45,28 @@ def _at_most_a_week(milliseconds: int) -> int:
     if milliseconds % HOUR or milliseconds > 7 * DAY:
         raise ValueError("must be whole hours, and at most 7d")
     return milliseconds
+
+
+def _once_each(rates: "list[ProviderRate]") -> "list[ProviderRate]":
+    """Two for the same stretch of time would be counted as one, and the stricter is all that they can mean."""
+    if len({(one.provider, one.per) for one in rates}) < len(rates):
+        raise ValueError("has two limits of one provider for the same stretch of time: leave the higher one out")
+    return rates
+
+
+def _as_in_addresses(domains: "dict[str, Rate]") -> "dict[str, Rate]":
+    """By the names that mail is looked up by: small letters, and internationalised ones in punycode."""
+    found = {name if name == "*" else _domain(name): rate for name, rate in domains.items()}
+    if len(found) < len(domains):
+        raise ValueError("names one domain twice")
+    return found
+
+
+def _domain(name: str) -> str:
+    try:
+        return str(validate_email(f"somebody@{name}", check_deliverability=False).ascii_domain).lower()
+    except EmailNotValidError:
+        raise ValueError(f"{name!r} is no domain that mail can go to, such as gmail.com") from None
 
 
 class _Part(BaseModel):
@@ -89,8 +112,10 @@ class Sending(_Part):
 
     model_config = ConfigDict(title="Tidings sending limits", extra="forbid", frozen=True)
 
-    rates: list[ProviderRate] = Field(default=[], description="What providers take. Every limit holds by itself.")
-    domains: dict[str, Rate] = Field(
+    rates: Annotated[list[ProviderRate], AfterValidator(_once_each)] = Field(
+        default=[], description="What providers take. Every limit holds by itself."
+    )
+    domains: Annotated[dict[str, Rate], AfterValidator(_as_in_addresses)] = Field(
         default={}, description='What the mailboxes of one domain get, such as gmail.com; "*" for each other one.'
     )
     warm_up: WarmUp | None = Field(default=None, description="Fewer mails on the first days.")

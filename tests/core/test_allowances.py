@@ -82,6 +82,23 @@ def test_a_domain_that_is_named_has_its_own_limit_and_every_other_one_that_of_th
     assert [workers.sent(sending, at(0), 5, domain=domain) for domain in ("a.example", "b.example")] == [2, 2]
 
 
+@pytest.mark.parametrize(
+    ("written", "of_address"), [("GMail.com", "gmail.com"), ("bücher.example", "xn--bcher-kva.example")]
+)
+def test_a_domain_may_be_written_as_people_write_it(store: SqliteStore, written: str, of_address: str) -> None:
+    """An address that is mailed has its domain in ASCII."""
+    sending = policy(domains={written: {"max": 2, "per": "1m"}})
+    assert Workers(store).sent(sending, at(0), 9, domain=of_address) == 2
+
+
+def test_several_limits_on_one_provider_all_hold(store: SqliteStore) -> None:
+    """Each in its own stretch of time, and none of them is used up twice as fast for the other's sake."""
+    rates = [{"provider": "smtp", "max": most, "per": per} for most, per in ((5, "1m"), (8, "1h"))]
+    sending, workers = policy(rates=rates), Workers(store)
+    minutes = [MIDNIGHT + timedelta(minutes=number) for number in range(3)]
+    assert [workers.sent(sending, minute, 9) for minute in minutes] == [5, 3, 0]
+
+
 def test_the_store_is_told_no_domain(store: SqliteStore) -> None:
     """It can be one person's own."""
     sending = policy(domains={"*": {"max": 2, "per": "1m"}})

@@ -54,6 +54,13 @@ def test_a_file_with_nothing_but_comments_has_the_defaults(tmp_path: Path) -> No
         ("rates: [{provider: smpt, max: 1, per: 1m}]", "rates[0].provider: must be 'smtp', "),
         ("rates: [{provider: smtp, max: 0, per: 1m}]", "rates[0].max: must be greater than or equal to 1"),
         ("rates: [{provider: smtp, max: 1, per: 5s}]", "rates[0].per: must be from 10s to 1d"),
+        (
+            "rates: [{provider: smtp, max: 5, per: 1m}, {provider: ses, max: 5, per: 1m}, {provider: smtp, max: 6, per: 60s}]",
+            "rates: has two limits of one provider for the same stretch of time",
+        ),
+        ("domains: {'@gmail.com': {max: 1, per: 1m}}", "domains: '@gmail.com' is no domain that mail can go to"),
+        ("domains: {gmail: {max: 1, per: 1m}}", "domains: 'gmail' is no domain that mail can go to"),
+        ("domains: {gmail.com: {max: 1, per: 1m}, GMail.com: {max: 2, per: 1m}}", "domains: names one domain twice"),
         ("domains: {gmail.com: {max: 1, per: 2d}}", "domains.gmail.com.per: must be from 10s to 1d"),
         ("warm_up: {from: 2026-12-01, days: []}", "warm_up.days: "),
         ("warm_up: {from: soon, days: [1]}", "warm_up.from: "),
