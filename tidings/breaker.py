@@ -21,6 +21,10 @@ from tidings.store import Store
 LOOK_EVERY = timedelta(seconds=5)
 """So long a worker may go on after mail was stopped, and so long its counts stay with it."""
 
+FEWEST = 3
+"""So many bounces or complaints there must be at least: one person's click is above most limits among some hundred
+mails, and says nothing about the others."""
+
 Stopped = Literal["nothing", "marketing", "all"]
 
 
@@ -104,8 +108,9 @@ def verdict(breaker: Breaker, found: Mapping[str, int]) -> str:
         ("hard_bounced", breaker.hard_bounces, "went to dead addresses"),
         ("complained", breaker.complaints, "were called spam"),
     ):
-        share = 100 * found.get(what, 0) / sent
-        if share > limit:
+        number = found.get(what, 0)
+        share = 100 * number / sent
+        if number >= FEWEST and share > limit:
             over = durations.text(breaker.over)
             return f"{share:.2g}% of {sent:,} mails in the last {over} {words}; the limit is {limit:g}%"
     return ""
@@ -119,8 +124,9 @@ def look(store: Store, breaker: Breaker | None, provider: str, now: datetime) ->
     if known.stopped != "nothing":
         return ""
     why = verdict(breaker, counts(store, provider, breaker.over, now, known))
-    if why:
-        stop(store, "marketing", "breaker", why, now)
+    if not why or standing(store) != known:  # somebody was faster: a sweep at the same time, or an operator
+        return ""
+    stop(store, "marketing", "breaker", why, now)
     return why
 
 

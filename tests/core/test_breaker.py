@@ -1,6 +1,6 @@
 """Marketing mail stops when too much of it bounces or is called spam, until a person has looked."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,8 @@ def became(store: SqliteStore, now: datetime, **counts: int) -> None:
         ({"sent": 99, "hard_bounced": 99}, ""),  # too few to mean anything
         ({"sent": 100, "hard_bounced": 5}, ""),  # at the limit
         ({"sent": 100, "hard_bounced": 6}, "6% of 100 mails in the last 1d went to dead addresses; the limit is 5%"),
+        ({"sent": 100, "complained": 2}, ""),  # two people, whatever share they are
+        ({"sent": 100, "complained": 3}, "3% of 100 mails in the last 1d were called spam; the limit is 0.3%"),
         ({"sent": 1000, "complained": 3}, ""),
         ({"sent": 1000, "complained": 4}, "0.4% of 1,000 mails in the last 1d were called spam; the limit is 0.3%"),
     ],
@@ -102,6 +104,25 @@ def test_it_does_not_undo_what_an_operator_has_said(store: SqliteStore) -> None:
     became(store, at(0), sent=100, hard_bounced=60)
     assert breaker.look(store, RULES, "smtp", at(60)) == ""
     assert breaker.standing(store) == Standing(stopped="all", by="operator", why="the relay is being moved", at=at(0))
+
+
+def test_it_does_not_undo_what_an_operator_says_while_it_counts(tmp_path: Path, store: SqliteStore) -> None:
+    """A week of hours takes a while to read. Of two sweeps at the same time, one says that it has stopped."""
+    became(store, at(0), sent=100, hard_bounced=60)
+
+    class Meanwhile(SqliteStore):
+        """Somebody pauses all mail while the counts are read."""
+
+        def tallies(self, names: Sequence[str]) -> list[dict[str, int]]:
+            """Be slow."""
+            found = super().tallies(names)
+            breaker.stop(self, "all", "operator", "the relay is being moved", at(1))
+            return found
+
+    slow = Meanwhile(str(tmp_path / "store.db"))
+    assert breaker.look(slow, RULES, "smtp", at(60)) == ""
+    assert breaker.standing(store).stopped == "all"
+    slow.close()
 
 
 def test_a_worker_asks_every_few_seconds(store: SqliteStore) -> None:
