@@ -3,6 +3,9 @@
 Time is cut into fixed windows, and each window of each limit has one allowance in the store. A worker takes a small
 block of it ahead, so that the store is not asked for every mail; what is left of a block when its window ends is lost.
 So a limit may not be used up, and is never passed.
+
+Who is refused is told a window in which there may be room, and not only the next one: were everybody to ask again every
+minute, ten thousand mails through a limit of a hundred would ask half a million times.
 """
 
 import hashlib
@@ -12,12 +15,15 @@ from datetime import UTC, datetime, time, timedelta
 from typing import NamedTuple
 
 from tidings import durations
-from tidings.sending import SECOND, Rate, Sending
+from tidings.sending import DAY, SECOND, Rate, Sending
 from tidings.store import Store
 
 _UNLIMITED = 2**53
 _TURNS = (5, 50)
 """Into so many blocks, at least and at most, a window is cut: one for every two seconds of it."""
+
+_FARTHEST = timedelta(hours=1)
+"""So much later than the next window at most: the limit may be edited, and who is before us may not come at all."""
 
 
 class Window(NamedTuple):
@@ -29,6 +35,7 @@ class Window(NamedTuple):
         limit: so many mails may have left altogether for one more of this kind to leave.
         block: how many a worker takes at once.
         ends: when the next one begins.
+        length: of it, and of the next one.
         is_plan: it is a day of the warm-up plan.
     """
 
@@ -37,6 +44,7 @@ class Window(NamedTuple):
     limit: int
     block: int
     ends: datetime
+    length: timedelta
     is_plan: bool = False
 
 
@@ -76,7 +84,8 @@ def _warm_up(sending: Sending, provider: str, is_marketing: bool, now: datetime)
     tomorrow = datetime.combine(today + timedelta(days=1), time(), UTC)
     limit = most if is_marketing else _UNLIMITED
     label = f"{provider}, day {number + 1} of {len(plan.days)}: {most:,} marketing mails"
-    yield Window(f"allowance-warm-up-{provider}-{today}", label, limit, _block(most, 86_400 * SECOND), tomorrow, True)
+    name, block = f"allowance-warm-up-{provider}-{today}", _block(most, DAY)
+    yield Window(name, label, limit, block, tomorrow, timedelta(days=1), is_plan=True)
 
 
 def _window(sending: Sending, what: str, rate: Rate, is_marketing: bool, now: datetime) -> Window:
@@ -89,6 +98,7 @@ def _window(sending: Sending, what: str, rate: Rate, is_marketing: bool, now: da
         limit=limit,
         block=_block(rate.max, rate.per),
         ends=datetime.fromtimestamp((number + 1) * rate.per / SECOND, UTC),
+        length=timedelta(milliseconds=rate.per),
     )
 
 
@@ -104,6 +114,7 @@ class _Block:
         self.ends = ends
         self.left = 0
         self.is_last = False
+        self.refused = 0
 
 
 class Allowances:
@@ -132,7 +143,8 @@ class Allowances:
             for window in asked:
                 block = self._block(window)
                 if not block.left:
-                    return window.ends
+                    ahead, block.refused = block.refused, block.refused + 1
+                    return window.ends + min(window.length * (ahead // window.limit), _FARTHEST)
                 blocks.append(block)
             for block in blocks:
                 block.left -= 1

@@ -1,5 +1,6 @@
 """No more mails in a stretch of time than the operator allows, over all workers."""
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -63,9 +64,19 @@ def test_a_rate_is_for_each_stretch_of_time(store: SqliteStore) -> None:
     """Whose turn has not come is told when the next stretch begins."""
     workers, sending = Workers(store), a_rate(10)
     minute = datetime(2026, 12, 1, 9, 30, tzinfo=UTC)
-    assert workers.sent(sending, minute + timedelta(seconds=7), 25) == 10
+    assert workers.sent(sending, minute + timedelta(seconds=7), 15) == 10
     assert workers.ask(sending, minute + timedelta(seconds=59.9)) == minute + timedelta(minutes=1)
     assert workers.sent(sending, minute + timedelta(minutes=1), 25) == 10
+
+
+def test_many_who_wait_do_not_all_ask_again_in_the_next_minute(store: SqliteStore) -> None:
+    """As many are asked to come as there will be room for, and none of them more than an hour later than the first."""
+    workers, sending = Workers(store), a_rate(10)
+    workers.sent(sending, MIDNIGHT, 10)
+    told = Counter(workers.ask(sending, MIDNIGHT) for _ in range(2000))
+    soonest = MIDNIGHT + timedelta(minutes=1)
+    assert [told.pop(soonest + timedelta(minutes=number)) for number in range(60)] == [10] * 60
+    assert told == {soonest + timedelta(hours=1): 1400}
 
 
 def test_another_provider_is_not_limited_by_it(store: SqliteStore) -> None:
