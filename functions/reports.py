@@ -103,15 +103,20 @@ class Clerk:
         provider = entry.letter.provider if entry.letter else ""
         if report.kind == "bounced" and report.verdict == "dead_address":
             self._suppress(report, entry, "bounced", now)
-            sending.count(self._store, provider or report.provider, "hard_bounced", now)
+            self._count(report, provider, "hard_bounced", now)
         if report.kind == "complained":
             self._suppress(report, entry, "complained", now)
-            sending.count(self._store, provider or report.provider, "complained", now)
+            self._count(report, provider, "complained", now)
         if report.kind in ("complained", "unsubscribed") and decision.to == PERSON:
             category = decision.category or MARKETING
             link = Unsubscribe(decision.person, category, decision.send_id)
             whole = report.kind == "complained" or report.everything
             self.withdraw(link, MARKETING if whole else category, report.provider, "", now)
+
+    def _count(self, report: Report, provider: str, what: sending.Outcome, now: datetime) -> None:
+        """Count it once a mail, who ever says it and how often: a webhook, a mail to the return path, a second try."""
+        if self._store.use_once(f"counted-{what}-{report.send_id}", now + sending.TALLIES_KEPT):
+            sending.count(self._store, provider or report.provider, what, now)
 
     def _suppress(self, report: Report, entry: LedgerEntry, reason: str, now: datetime) -> None:
         """Never mail the address again to which this mail went, if the report is about that one.

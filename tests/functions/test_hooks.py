@@ -294,6 +294,14 @@ def test_a_report_that_comes_again_does_nothing_more(desk: Desk, room: MailRoom,
     assert counted(room, "sendgrid", desk.now) == {"complained": 1}
 
 
+def test_a_bounce_that_is_told_by_two_ways_is_counted_once(desk: Desk, room: MailRoom, sent: Decision) -> None:
+    """Amazon tells its topic, and sends a mail to the return path as well; the breaker must not see two dead addresses."""
+    for provider in ("sendgrid", "ses"):
+        assert desk.bring(provider, at_ada(provider, HARD[provider], sent)) == 200
+    assert len(feedback(room, sent)) == 2
+    assert counted(room, "sendgrid", desk.now) == {"hard_bounced": 1}
+
+
 def test_a_complaint_that_comes_again_does_not_undo_a_change_of_mind(
     desk: Desk, room: MailRoom, sent: Decision
 ) -> None:
