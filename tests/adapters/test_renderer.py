@@ -219,6 +219,26 @@ def test_facts_are_plain_data(shared: tuple[Renderer, Path]) -> None:
         shared[0].render("hello", {"said": object()})
 
 
+def test_facts_that_go_too_deep_are_a_fault_of_this_mail(shared: tuple[Renderer, Path]) -> None:
+    """An event may be as deep as whoever reads it can bear; who writes it again bears a little less."""
+    deep: list[Any] = []
+    for _ in range(10_000):
+        deep = [deep]
+    for make in (shared[0].render, lambda *mail: render(*mail, folder=str(shared[1]))):
+        with pytest.raises(TemplateError, match="hello: the facts go too deep"):
+            make("hello", {"said": deep})
+
+
+@pytest.mark.parametrize("file", ["subject.txt", "body.txt"])
+def test_half_a_character_that_a_template_makes_is_named(tmp_path: Path, file: str) -> None:
+    """And breaks no renderer."""
+    write(tmp_path, "<p>Good day</p>")
+    (tmp_path / "hello" / file).write_text("{{ '\\ud83d' }}")
+    fault = pytest.raises(TemplateError, match=f"^hello/{file}: holds half a character")
+    with Renderer(str(tmp_path), workers=1) as renderer, fault:
+        renderer.render("hello", {})
+
+
 def test_nothing_is_started_before_the_first_mail_and_all_ends_with_the_last() -> None:
     before = set(workers_of(os.getpid()))
     renderer = Renderer()

@@ -55,7 +55,8 @@ def test_a_file_with_nothing_but_comments_has_the_defaults(tmp_path: Path) -> No
         ("rates: [{provider: smtp, max: 0, per: 1m}]", "rates[0].max: must be greater than or equal to 1"),
         ("rates: [{provider: smtp, max: 1, per: 5s}]", "rates[0].per: must be from 10s to 1d"),
         (
-            "rates: [{provider: smtp, max: 5, per: 1m}, {provider: ses, max: 5, per: 1m}, {provider: smtp, max: 6, per: 60s}]",
+            "rates: [{provider: smtp, max: 5, per: 1m}, {provider: ses, max: 5, per: 1m},"
+            " {provider: smtp, max: 6, per: 60s}]",
             "rates: has two limits of one provider for the same stretch of time",
         ),
         ("domains: {'@gmail.com': {max: 1, per: 1m}}", "domains: '@gmail.com' is no domain that mail can go to"),

@@ -295,7 +295,7 @@ def test_a_report_that_comes_again_does_nothing_more(desk: Desk, room: MailRoom,
 
 
 def test_a_bounce_that_is_told_by_two_ways_is_counted_once(desk: Desk, room: MailRoom, sent: Decision) -> None:
-    """Amazon tells its topic, and sends a mail to the return path as well; the breaker must not see two dead addresses."""
+    """Amazon tells its topic, and sends a mail to the return path as well; the breaker must not see two."""
     for provider in ("sendgrid", "ses"):
         assert desk.bring(provider, at_ada(provider, HARD[provider], sent)) == 200
     assert len(feedback(room, sent)) == 2

@@ -78,6 +78,8 @@ class Renderer:
             request = msgspec.json.encode(Request(template, dict(facts), self._limits.seconds))
         except UnicodeEncodeError:
             raise TemplateError(f"{template}: the facts hold half a character") from None
+        except RecursionError:  # whoever read them stood less deep in the stack
+            raise TemplateError(f"{template}: the facts go too deep") from None
         answer = self._ask(template, request)
         if answer.rendered is None:
             raise TemplateError(answer.fault)

@@ -60,7 +60,10 @@ def render(template: str, facts: Mapping[str, Any], folder: str = "") -> Rendere
             not fit, an empty subject or body, or more of either than its limit. It never quotes the facts.
         TypeError: the facts are not plain data.
     """
-    plain = msgspec.to_builtins(facts)
+    try:
+        plain = msgspec.to_builtins(facts)
+    except RecursionError:
+        raise TemplateError(f"{template}: the facts go too deep") from None
     there = files.environment(folder)
     try:
         name, language = _variant(there, template, languages.of_person(plain))
@@ -76,6 +79,7 @@ def render(template: str, facts: Mapping[str, Any], folder: str = "") -> Rendere
             raise TemplateError(f"{name}: the {part} is empty")
     if len(subject) > SUBJECT_LIMIT:
         raise TemplateError(f"{name}/{files.SUBJECT}: more than {SUBJECT_LIMIT} characters")
+    _limit(subject, f"{name}/{files.SUBJECT}")
     _limit(html, f"{name}/body.html")
     _limit(text, f"{name}/{files.TEXT}")
     return Rendered(subject, html, text, language)
@@ -122,7 +126,12 @@ def _text_of(html: str) -> str:
 
 
 def _limit(content: str, part: str) -> None:
-    if len(content.encode()) > HTML_LIMIT:
+    """What cannot be written in UTF-8, or is too long, can be in no mail."""
+    try:
+        size = len(content.encode())
+    except UnicodeEncodeError:
+        raise TemplateError(f"{part}: holds half a character") from None
+    if size > HTML_LIMIT:
         raise TemplateError(f"{part}: more than {HTML_LIMIT} bytes")
 
 
