@@ -16,7 +16,9 @@ from tests.sends import a_decision
 from tests.support import eventually
 from tidings import breaker, decisions, sending
 from tidings.adapters.pubsub import Message, Publisher, ensure_subscription
+from tidings.adapters.sqlite_store import SqliteStore
 from tidings.decisions import Decision
+from tidings.errors import StoreError
 
 NINE = datetime(2026, 12, 1, 9, tzinfo=UTC)
 SENDS = "tidings-sends"
@@ -93,6 +95,71 @@ def test_who_was_woken_is_not_woken_again_at_once(limited: MailRoom) -> None:
     worker.now += AGAIN
     worker.sweep()
     assert woken(limited) == [second]
+
+
+def test_one_sweep_wakes_everybody_whose_turn_has_come(
+    room: MailRoom, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many they are, each once; batch after batch."""
+    monkeypatch.setattr("functions.sweep.BATCH", 3)
+    room = with_policy(room, tmp_path, "{}")
+    breaker.stop(room.store, "marketing", "operator", "", NINE)
+    everybody, worker = some(10), worker_at(room, NINE)
+    for one in everybody:
+        worker.push(one)
+    worker.now += PAUSE
+    assert worker.sweep() == 204
+    assert sorted(one.send_id for one in woken(room)) == sorted(one.send_id for one in everybody)
+
+
+def test_a_sweep_leaves_the_rest_to_the_next_one(
+    room: MailRoom, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was asked by somebody who waits for its answer."""
+    monkeypatch.setattr("functions.sweep.BATCH", 3)
+    room = with_policy(room, tmp_path, "{}")
+    breaker.stop(room.store, "marketing", "operator", "", NINE)
+    worker = worker_at(room, NINE)
+    for one in some(10):
+        worker.push(one)
+
+    class Slow(Publisher):
+        """Takes its time."""
+
+        def publish(self, topic: str, messages: Any) -> list[str]:
+            """Publish, and let twenty seconds pass."""
+            slow.now += timedelta(seconds=20)
+            return super().publish(topic, messages)
+
+    slow = worker_at(room, NINE + PAUSE, publisher=Slow(room.project))
+    assert slow.sweep() == 204
+    assert len(woken(room)) == 6
+    worker.now += PAUSE + timedelta(minutes=1)
+    worker.sweep()
+    assert len(woken(room)) == 4
+
+
+def test_a_sweep_that_cannot_write_says_so_and_the_next_one_wakes_them_again(room: MailRoom, tmp_path: Path) -> None:
+    """Published and not written down: better twice than never, for it is worked on once."""
+    room = with_policy(room, tmp_path, "{}")
+    breaker.stop(room.store, "marketing", "operator", "", NINE)
+    (one,) = some(1)
+    worker = worker_at(room, NINE)
+    worker.push(one)
+    worker.now += PAUSE
+
+    class Away(SqliteStore):
+        """Reads, and does not write."""
+
+        def wait(self, *_: Any) -> None:
+            """Fail."""
+            raise StoreError("the store is away")
+
+    away = Away(room.store_path)
+    assert worker_at(room, worker.now, store=away).sweep() == 503
+    away.close()
+    assert worker.sweep() == 204
+    assert woken(room) == [one, one]
 
 
 def test_a_sweep_that_cannot_publish_loses_nobody(limited: MailRoom) -> None:
