@@ -132,6 +132,10 @@ class Mailer:
         log.info("A decision was answered", extra={"labels": {"outcome": outcome}})
         return flask.Response(status=204)
 
+    def close(self) -> None:
+        """Before this instance ends: what it has counted must not go with it."""
+        self._meter.tell(self._clock())
+
     def _answer_sweep(self) -> flask.Response:
         self._meter.tell(self._clock())
         try:

@@ -3,7 +3,9 @@
 One archive holds them all; a deployment picks one by name (`--entry-point collect`).
 """
 
+import atexit
 from functools import cache, partial
+from weakref import WeakMethod
 
 import flask
 import functions_framework
@@ -40,7 +42,10 @@ def collect(request: flask.Request) -> flask.Response:
 def _mailer() -> Mailer:
     chosen = settings.load()
     store = open_store(chosen.store, chosen.project)
-    return Mailer(chosen, store, Publisher(chosen.project), open_sender(chosen), clock.now)
+    mailer = Mailer(chosen, store, Publisher(chosen.project), open_sender(chosen), clock.now)
+    close = WeakMethod(mailer.close)  # not to be kept by this alone
+    atexit.register(lambda: (last := close()) and last())
+    return mailer
 
 
 @functions_framework.http

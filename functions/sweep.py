@@ -13,8 +13,8 @@ from tidings.store import LedgerEntry, Store
 
 BATCH = 200
 AT_ONCE = 8
-"""So many of them are written down at a time: in a database that is far away each takes some hundredths of a second, and
-the mail that has waited while everything was stopped is more than a few."""
+"""So many of them are written down at a time: in a far database each takes some hundredths of a second, and
+what has waited while mail was stopped is more than a few."""
 LONGEST = timedelta(seconds=30)
 """After so long it leaves the rest to the next one."""
 AGAIN = timedelta(minutes=5)

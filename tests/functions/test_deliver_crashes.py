@@ -199,6 +199,28 @@ def test_a_worker_that_was_too_slow_does_not_send(room: MailRoom) -> None:
     assert len(room.mail.mails) == 1
 
 
+def test_a_store_that_takes_the_lease_to_write_down_that_the_mail_leaves_keeps_it_here(room: MailRoom) -> None:
+    """Nobody would be left to hear the answer. Nothing has gone out, so it is given back."""
+
+    class Slow(SqliteStore):
+        """Writes when the lease is nearly over."""
+
+        def hand_over(self, *about: Any) -> bool:
+            """Take so long."""
+            is_ours, worker.now = super().hand_over(*about), worker.now + LEASE * 0.95
+            return is_ours
+
+    decision, slow = a_decision(), Slow(room.store_path)
+    worker = Worker(room, store=slow)
+    assert worker.push(decision) == 503
+    slow.close()
+    assert (room.mail.mails, room.ending(decision)[0]) == ([], "claimed")
+    other = Worker(room)
+    other.now = worker.now
+    assert other.push(decision) == 204
+    assert len(room.mail.mails) == 1
+
+
 def test_a_worker_that_was_overtaken_does_not_send(room: MailRoom) -> None:
     """Two workers believe that they hold the decision; the store lets one of them hand it over."""
     decision, sender = a_decision(), SlowSender(room.mail.url)

@@ -70,6 +70,14 @@ def test_what_the_pipeline_calls_erased_is_kept_so_before_the_receipt_is_there(r
     assert room.entry(decision).decision.person == person_digest("u:ada", room.settings.secret)
 
 
+def test_what_was_decided_in_the_very_instant_of_the_erasure_belongs_to_it(room: MailRoom) -> None:
+    """Of two readings of a clock that agrees, the one that sends nothing is right."""
+    decision = about_ada()
+    erase(room, at=decision.decided_at)
+    assert room.push(decision) == 204
+    assert room.ending(decision)[:2] == ("suppressed", "erased")
+
+
 def test_whoever_comes_back_is_somebody_new(room: MailRoom) -> None:
     """What is decided from then on is decided from what they have brought anew."""
     erase(room)

@@ -1,16 +1,19 @@
 """Mails whose turn has not come: put aside, woken by the sweep, and told why when it takes too long."""
 
 import logging
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from msgspec.structs import replace
 
 from functions.sweep import AGAIN
 from functions.turns import PAUSE
-from tests.functions.mail_room import MailRoom, envelope
+from tests.functions.mail_room import SOURCE, MailRoom, envelope
 from tests.functions.test_deliver_crashes import Worker
 from tests.sends import a_decision
 from tests.support import eventually
@@ -19,6 +22,7 @@ from tidings.adapters.pubsub import Message, Publisher, ensure_subscription
 from tidings.adapters.sqlite_store import SqliteStore
 from tidings.decisions import Decision
 from tidings.errors import StoreError
+from tidings.local.ports import HOST, free_port
 
 NINE = datetime(2026, 12, 1, 9, tzinfo=UTC)
 SENDS = "tidings-sends"
@@ -181,7 +185,7 @@ def test_a_message_that_overtakes_the_sweep_is_worked_on_and_put_aside_again(lim
     worker = worker_at(limited, NINE)
     for one in (first, second, third):
         worker.push(one)
-    worker.now += timedelta(minutes=1)
+    worker.now += timedelta(minutes=2)
 
     class Quick(Publisher):
         """Pub/Sub delivers before it answers."""
@@ -196,7 +200,7 @@ def test_a_message_that_overtakes_the_sweep_is_worked_on_and_put_aside_again(lim
     worker_at(limited, worker.now, publisher=Quick(limited.project)).sweep()
     assert sorted(limited.ending(one)[0] for one in (second, third)) == ["sent", "waiting"]
     (left,) = [one for one in (second, third) if limited.ending(one)[0] == "waiting"]
-    assert limited.entry(left).lease_until == NINE + timedelta(minutes=2)
+    assert limited.entry(left).lease_until == NINE + timedelta(minutes=3)
 
 
 def test_transactional_mail_passes_before_marketing_mail(limited: MailRoom) -> None:
@@ -348,6 +352,29 @@ def test_a_limited_mailer_sends_everything_in_time(
         )
         ensure_subscription(room.project, "deliver", SENDS)
     assert len(room.mail.mails) == 5
+
+
+def test_an_instance_that_is_ended_has_told_what_it_has_counted(room: MailRoom) -> None:
+    """The platform ends those without work. With half of the mails uncounted, twice as many seem to bounce."""
+    port = free_port()
+    command = [sys.executable, "-m", "functions_framework", "--target", "deliver", "--source", str(SOURCE)]
+    with subprocess.Popen([*command, "--host", HOST, "--port", str(port)]) as instance:
+        url = f"http://{HOST}:{port}/"
+
+        def push(decision: Decision) -> bool:
+            body = envelope(decisions.encode(decision), {"schema": decisions.SCHEMA})
+            try:
+                return httpx.post(url, content=body).status_code == 204
+            except httpx.TransportError:  # it begins
+                return False
+
+        for one in some(4):
+            eventually(lambda one=one: push(one))
+        instance.terminate()
+        instance.wait(30)
+    now = datetime.now(UTC)
+    hours = [sending.tally_name("smtp", one) for one in (now, now - timedelta(hours=1))]
+    assert sum(one.get("sent", 0) for one in room.store.tallies(hours)) == 4
 
 
 def test_a_sweep_must_be_asked_for_with_post(room: MailRoom) -> None:
