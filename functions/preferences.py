@@ -18,7 +18,7 @@ import msgspec
 from tidings import attributes
 from tidings.adapters.pubsub import Message, Publisher
 from tidings.choices import NO_MAIL
-from tidings.consent import MARKETING, latest, person_digest
+from tidings.consent import MARKETING, last_words, latest, objection, person_digest
 from tidings.events import Event, encode
 from tidings.feedback import Origin
 from tidings.store import ConsentAction, ConsentRecord, Store
@@ -65,11 +65,10 @@ def forgotten(person: str, store: Store, secret: str) -> datetime | None:
 
 def state(link: Unsubscribe, store: Store) -> State:
     """How things stand for the person and the category of an unsubscribe link."""
-    said = latest(store.consent(link.person))
-    general, special = said.get(MARKETING), said.get(link.category)
-    if general and not general.given and (special is None or general.at >= special.at):
-        return "left_all"
-    return "left_category" if special and not special.given else "subscribed"
+    against = objection(last_words(store.consent(link.person)), link.category)
+    if against is None:
+        return "subscribed"
+    return "left_all" if against[0] == MARKETING else "left_category"
 
 
 def apply(change: Change, link: Link, now: datetime, store: Store, publisher: Publisher, events_topic: str) -> bool:
@@ -152,8 +151,7 @@ def _is_so(change: Change, records: Sequence[ConsentRecord]) -> bool:
     if change.category in NO_MAIL:
         return True
     if change.given:  # and not stopped by a general no that came later
-        general = said.get(MARKETING, word)
-        return general.given or general.at < word.at
+        return objection(last_words(records), change.category) is None
     others = [other for other in said.values() if other.given and other.category not in NO_MAIL]
     return change.category != MARKETING or all(other.at <= word.at for other in others)
 

@@ -10,15 +10,14 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from email_validator import EmailNotValidError, validate_email
 
 from tidings.decisions import MailKind, Reason
 from tidings.errors import InvalidEventError
-from tidings.events import Event
+from tidings.events import Event, millis
 from tidings.feedback import Origin
 from tidings.settings import SettingsError
 from tidings.store import ConsentAction, ConsentRecord
@@ -119,7 +118,7 @@ def permission(
     """
     if kind == "transactional":
         return None
-    said = {name: _rank(word) for name, word in latest(records).items()}
+    said = last_words(records)
     if MARKETING not in said and category not in said:
         return "no_consent"
     if objection(said, category):
@@ -127,23 +126,25 @@ def permission(
     return "no_consent" if double_opt_in and not _is_confirmed(category, records) else None
 
 
-_Time = TypeVar("_Time", int, datetime)
-
-
-def objection(words: Mapping[str, tuple[_Time, bool]], category: str) -> tuple[str, _Time] | None:
+def objection(words: Mapping[str, tuple[int, bool]], category: str) -> tuple[str, int] | None:
     """The no that stands against mail of a category: to what, and since when. None while none does.
 
     A general yes does not undo the no to one category; a general no stops every category, until somebody says yes to
     one of them after it.
 
     Args:
-        words: category -> the latest word on it: when, and whether it is a no.
+        words: category -> the latest word on it: when, in milliseconds, and whether it is a no.
         category: of the mail.
     """
     general, special = words.get(MARKETING), words.get(category)
     if general and general[1] and not (special and special[0] > general[0]):
         return MARKETING, general[0]
     return (category, special[0]) if special and special[1] else None
+
+
+def last_words(records: Sequence[ConsentRecord]) -> dict[str, tuple[int, bool]]:
+    """The latest word on each category of mail, as `objection` and `PersonState.consent` have it."""
+    return {category: _rank(record) for category, record in latest(records).items()}
 
 
 def latest(records: Sequence[ConsentRecord]) -> dict[str, ConsentRecord]:
@@ -162,8 +163,9 @@ def _is_confirmed(category: str, records: Sequence[ConsentRecord]) -> bool:
     return any(last_no is None or _rank(one) > last_no for one in confirmed)
 
 
-def _rank(record: ConsentRecord) -> tuple[datetime, bool]:
-    return record.at, not record.given
+def _rank(record: ConsentRecord) -> tuple[int, bool]:
+    """In the unit of time of the engine, so that what is one instant to it is one to the mailer."""
+    return millis(record.at), not record.given
 
 
 class _Properties(msgspec.Struct):

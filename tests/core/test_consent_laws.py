@@ -1,5 +1,7 @@
 """Laws of consent: whatever is said, in whatever order it arrives, under whichever id."""
 
+from datetime import timedelta
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,11 +32,12 @@ HELLO = an_event("Hello", "10:00", message_id="hello")
 
 @st.composite
 def words(draw, most=12):
-    """What ann says within an hour of the morning; much of it at the same minute."""
+    """What ann says within an hour of the morning; much of it at the same minute, or nearly."""
     said = []
     for number in range(draw(st.integers(0, most))):
         category = draw(st.sampled_from([*CATEGORIES, None]))
         when = instant(ms("08:00") + draw(st.integers(0, 6)) * 600_000)
+        when += timedelta(microseconds=draw(st.sampled_from([0, 0, 1, 999, 1000, 1001])))
         fields = {"properties": {"category": category}, "message_id": f"m{number}"}
         said.append(an_event(draw(st.sampled_from(sorted(consent.NAMES))), when, **fields))
     return said
