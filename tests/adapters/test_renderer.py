@@ -165,6 +165,22 @@ def test_a_worker_that_was_killed_is_replaced_and_its_mail_is_made(tmp_path: Pat
     wait_until_gone(other)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is limited on Linux alone")
+def test_a_worker_that_was_full_makes_no_other_mail(tmp_path: Path) -> None:
+    """Who knows what it could not finish."""
+    write(tmp_path, "{{ 'a' * 10**9 }}")
+    write(tmp_path, "<p>Good day</p>", "good")
+    before = set(workers_of(os.getpid()))
+    with Renderer(str(tmp_path), workers=1) as renderer:
+        renderer.render("good", {})
+        first = set(workers_of(os.getpid())) - before
+        with pytest.raises(TemplateError, match="too much memory"):
+            renderer.render("hello", {})
+        renderer.render("good", {})
+        assert first
+        assert not first & set(workers_of(os.getpid()))
+
+
 def test_a_worker_that_gets_no_processor_is_not_the_templates_fault(tmp_path: Path) -> None:
     """It is stopped here; elsewhere the machine has too much to do. The mail is tried again later."""
     write(tmp_path, "<p>Good day</p>")

@@ -112,8 +112,8 @@ def test_the_decision_itself_is_not_part_of_what_the_person_did(room: MailRoom) 
         room.store.append_activity([line])
     assert room.push(decision) == 204
     text = body(room)
-    assert "cart-abandoned" in text
-    assert "Rule login-trouble decided" not in text
+    assert "Rule: cart-abandoned" in text
+    assert "Rule: login-trouble" not in text
 
 
 # Mail to a person
