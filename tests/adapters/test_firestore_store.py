@@ -158,6 +158,7 @@ CALLS: dict[str, Callable[[Store], Any]] = {
     "waiting": lambda store: store.waiting(NOON, 10),
     "append_feedback": lambda store: store.append_feedback([a_feedback()]),
     "feedback": lambda store: store.feedback("u:1"),
+    "has_feedback": lambda store: store.has_feedback("u:1", "f-1"),
     "use_once": lambda store: store.use_once("name", NOON),
     "take": lambda store: store.take("name", 1, 10, NOON),
     "tally": lambda store: store.tally("name", {"sent": 1}, NOON),
