@@ -237,7 +237,7 @@ class TestFailingNetwork:
 
     def test_every_call_of_the_protocol_is_tried(self) -> None:
         """Closing is not a call to the network, and what is over Firestore deletes by itself."""
-        assert CALLS.keys() == {name for name in vars(Store) if not name.startswith("_")} - {"close", "expire"}
+        assert CALLS.keys() == {name for name in dir(Store) if not name.startswith("_")} - {"close", "expire"}
 
     @pytest.fixture
     def wire(
