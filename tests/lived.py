@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 from tidings import identity
-from tidings.bookkeeping import activity_of_decision, activity_of_event
+from tidings.bookkeeping import News, activity_of_decision, activity_of_event
 from tidings.decisions import Decision, Reason
 from tidings.engine import Engine
 from tidings.erasure import Erased
@@ -42,6 +42,9 @@ def live(
         wake(millis(event.received_at))
         arriving = [event]
         for one in arriving:
+            news = News()
+            news.note(one)
+            news.write(store)
             for key in identity.addressees(one):
                 if key == one.person and not isinstance(one, Erased):
                     store.append_activity([activity_of_event(one)])

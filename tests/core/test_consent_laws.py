@@ -6,9 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.core.anonymous import identified
+from tests.lived import live
 from tests.people import a_rule, an_engine, an_event, at, ms
 from tidings import consent
 from tidings import state as states
+from tidings.adapters.sqlite_store import SqliteStore
 from tidings.consent import permission
 from tidings.events import instant, millis
 from tidings.identity import resolve
@@ -87,6 +89,41 @@ def test_whichever_id_the_words_were_said_under_they_are_the_persons_after_the_j
     ]
     joined = decided([*apart, identified("09:45", message_id="i"), HELLO])
     assert joined == decided([*in_order, identified("09:45", message_id="i"), HELLO])
+
+
+class Witness(SqliteStore):
+    """Asks, of every decision, what the mailer would have said at that moment."""
+
+    def __init__(self):
+        super().__init__(":memory:")
+        self.heard = []
+
+    def claim(self, decision, now, lease):
+        """See `Store`."""
+        refused = permission("marketing", decision.category, self.consent(decision.person))
+        self.heard.append((decision.reason == "opted_out", refused == "opted_out"))
+        return super().claim(decision, now, lease)
+
+
+@settings(max_examples=300, deadline=None)
+@given(words(), st.data())
+def test_the_store_has_heard_what_the_engine_has_heard_whoever_said_it(said, data):
+    """Ann, an anonymous id before or after it joins her, or Bob, who uses the same computer; some of it late."""
+    who = [{"user_id": "ann"}, {"user_id": "bob"}, {"user_id": None, "anonymous_id": "x"}]
+    said = [states.msgspec.structs.replace(one, **data.draw(st.sampled_from(who))) for one in said]
+    joins = [identified(f"08:{data.draw(st.integers(0, 59)):02}", who, message_id=who) for who in ("ann", "bob")]
+    hellos = [an_event("Hello", f"08:{minute:02}:30", user_id="ann", message_id=f"h{minute}") for minute in (5, 25, 55)]
+    late = timedelta(minutes=data.draw(st.integers(0, 20)))
+    received = [
+        states.msgspec.structs.replace(one, received_at=one.received_at + late + timedelta(milliseconds=place))
+        for place, one in enumerate(said)
+    ]
+    store = Witness()
+    events = sorted([*received, *joins, *hellos], key=lambda one: (one.received_at, one.message_id))
+    live(store, ENGINE, events, ms("+2d 00:00"), lambda _: None)
+    assert store.heard
+    assert [engine for engine, _ in store.heard] == [mailer for _, mailer in store.heard]
+    store.close()
 
 
 @settings(max_examples=200, deadline=None)
