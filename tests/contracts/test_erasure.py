@@ -140,6 +140,28 @@ def test_nothing_is_left_of_a_person_and_the_receipt_says_what_there_was(lived: 
     assert receipt in lived.receipts(person_digest(ANN, SETTINGS.secret))
 
 
+def test_an_earlier_address_that_only_the_ledger_knows_of_is_suppressed_too(lived: Store) -> None:
+    """They have changed it since, and somebody may still have it on a list."""
+    lived.erase_person(BEFORE)
+    assert lived.people_at(EARLIER) == []
+    forget(lived, Outside())
+    assert lived.suppression(digest(EARLIER)) == Suppression(reason=ERASED, at=at(100))
+
+
+def test_when_the_store_lets_go_the_mailer_and_the_pipeline_have_been_told(lived: Store) -> None:
+    """Otherwise what is decided or claimed in between would be kept."""
+    outside, seen = Outside(), []
+
+    class Watched:
+        def __getattr__(self, name: str) -> Any:
+            if name == "erase_person":
+                seen.append((lived.erased_at(person_digest(ANN, SETTINGS.secret)), outside.told()))
+            return getattr(lived, name)
+
+    erase(Watched(), outside, SETTINGS, ANN, at(100), "operator")  # type: ignore[arg-type]
+    assert seen == [(at(100), {ANN, BEFORE})] * 2
+
+
 def test_an_anonymous_id_that_gave_the_same_address_and_is_nobody_elses_goes_too(lived: Store, tmp_path: Path) -> None:
     """The newsletter form in another browser: it would keep the address."""
     given = ProfileUpdate(person="a:phone", at=at(5), traits={"email": ADDRESS.upper()})

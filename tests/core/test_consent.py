@@ -179,6 +179,10 @@ class TestPermission:
         assert permission("marketing", NEWS, records) == "opted_out"
         assert permission("marketing", NEWS, records[::-1]) == "opted_out"
 
+    def test_a_yes_to_one_category_does_not_undo_a_general_no_of_the_same_instant(self) -> None:
+        """It must come after it."""
+        assert permission("marketing", NEWS, [record(NEWS, YES, 1), record(MARKETING, NO, 1)]) == "opted_out"
+
     def test_transactional_mail_needs_no_consent(self) -> None:
         """A receipt goes to those who opted out, too."""
         assert permission("transactional", NEWS, []) is None

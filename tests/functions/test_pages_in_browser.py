@@ -36,6 +36,7 @@ def text(browser: Browser, selector: str) -> str:
 
 def test_choices_are_made_on_a_phone_without_javascript(room: MailRoom, phone: Browser) -> None:
     """Nothing runs out of the screen, a label is as good as its box, and all of it is real forms."""
+    room.consent("u:ada", "x" * 200, given=True, at=ago(minutes=10))
     with room.served("engage") as url:
         phone.open(url.rstrip("/") + link(room))
         assert phone.run("document.documentElement.scrollWidth") == 390
