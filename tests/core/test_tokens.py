@@ -1,14 +1,25 @@
 """An unsubscribe link says who, what and which mail, and only we can write one."""
 
+import base64
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidings.settings import SettingsError
 from tidings.tokens import (
+    Confirmation,
+    Hit,
+    Preferences,
     Unsubscribe,
+    read_confirmation,
+    read_hit,
+    read_preferences,
     read_unsubscribe,
     read_unsubscribe_subject,
+    sign_confirmation,
+    sign_hit,
+    sign_preferences,
     sign_unsubscribe,
     unsubscribe_subject,
 )
@@ -44,6 +55,28 @@ def test_a_changed_payload_is_refused(at: int, letter: str) -> None:
     """Nobody can make a link for somebody else out of their own."""
     changed = TOKEN[:at] + letter + TOKEN[at + 1 :]
     assert changed == TOKEN or read_unsubscribe(changed, SECRET) is None
+
+
+SIGNED = {
+    read_unsubscribe: TOKEN,
+    read_preferences: sign_preferences(Preferences("u:ada", "0" * 32), SECRET),
+    read_confirmation: sign_confirmation(Confirmation("erase", "u:ada", "", "0" * 32, 1), SECRET),
+    read_hit: sign_hit(Hit("0" * 32, 3), SECRET),
+}
+
+
+@pytest.mark.parametrize("read", SIGNED)
+def test_a_link_for_one_purpose_is_worth_nothing_for_another(read) -> None:
+    """The link at the end of every mail must not be one that erases."""
+    assert [other for other, token in SIGNED.items() if read(token, SECRET)] == [read]
+
+
+@pytest.mark.parametrize("at", range(30))
+def test_a_changed_byte_of_a_hit_is_refused(at: int) -> None:
+    """Whichever mail, link or signature it says instead."""
+    said = bytearray(base64.urlsafe_b64decode(SIGNED[read_hit]))
+    said[at] ^= 1
+    assert read_hit(base64.urlsafe_b64encode(said).decode(), SECRET) is None
 
 
 def test_another_secret_reads_nothing() -> None:
