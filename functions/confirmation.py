@@ -162,6 +162,7 @@ class ConfirmationPages(LinkPages):
         stays = (
             "a fingerprint of your address, which cannot be turned back into it: so we never write there again",
             "a receipt that says when we erased, and not whom",
+            "for a while, the archive of what happened on our site, from which it is taken out by hand",
         )
         sentences = [f"{self._sender} then forgets you. It cannot be taken back."]
         lists = (("What goes", goes), ("What stays", stays))
@@ -180,7 +181,7 @@ class ConfirmationPages(LinkPages):
         self._mark_done(link)
         log.info("A person was erased")
         sentences = [
-            "Nothing that says who you are is left with us, and nothing is sent to your address any more.",
+            "We have forgotten you, and nothing is sent to your address any more.",
             f"The number of your receipt: {receipt.receipt_id}. It says when, and not whom.",
         ]
         return self._show(_Page("Your data is erased", sentences, done="Erased."), link)

@@ -9,6 +9,7 @@ data with every request that it makes (11 CCR 7025), and is taken at its word by
 
 import hashlib
 import logging
+import re
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TypeVar
@@ -34,6 +35,9 @@ log = logging.getLogger(__name__)
 _Kept = TypeVar("_Kept")
 
 STOP_ALL = "Stop all marketing email"
+_ASKED = "because we were asked not to write there"
+"""The reason that an operator gives for a suppression is in their own words, and not for this page."""
+_SAID_BY_A_SERVER = re.compile(r"the mail server says: |5\d\d\b")
 MOST = 500
 """How far sends, events and the like are counted: each one is a read in the database."""
 ASK_AGAIN = timedelta(hours=1)
@@ -214,8 +218,8 @@ class PreferenceCentre(LinkPages):
         why = {
             "complained": "because a mail of ours was reported as spam from there",
             "erased": "because its data was erased, and we promised not to write there again",
-            "requested": "because we were asked not to write there",
-        }.get(found.reason, "because its mail server told us that there is no such mailbox")
+            "bounced": "because its mail server told us that there is no such mailbox",
+        }.get("bounced" if _SAID_BY_A_SERVER.match(found.reason) else found.reason, _ASKED)
         return [
             f"We send nothing to this address since {day(found.at)}, {why}.",
             f"If that is wrong, write to {self._address}. Your choices below are kept, and have no effect until then.",

@@ -34,7 +34,8 @@ class Archive:
         """Rows that are gone, or None when some of them are in the buffer."""
         self.asked.append(body["query"])
         found = {
-            one["name"]: [value["value"] for value in one["parameterValue"].get("arrayValues", [])]
+            one["name"]: one["parameterValue"].get("value")
+            or [value["value"] for value in one["parameterValue"].get("arrayValues", [])]
             for one in body["queryParameters"]
         }
         self.parameters.append(found)
@@ -43,6 +44,10 @@ class Archive:
     def answer(self, body):
         """Columns and rows of a question."""
         self.asked.append(body["query"])
+        if "DISTINCT" in body["query"]:
+            said = [json.loads(data) for data, *_ in self.rows]
+            ids = [(one.get("userId"), one.get("anonymousId")) for one in said]
+            return [("user_id", "STRING"), ("anonymous_id", "STRING")], [*dict.fromkeys(ids)]
         times = {one["name"]: one["parameterValue"]["value"] for one in body["queryParameters"]}
         since, until = (datetime.fromisoformat(times[name]) for name in ("since", "until"))
         rows = [row for row in self.rows if since <= row[1] < until and not row[2]]

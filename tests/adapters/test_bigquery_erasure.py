@@ -1,6 +1,7 @@
 """The archive forgets a person and nobody else: what BigQuery is told, and what a real database finds by it."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import duckdb
 import pytest
@@ -9,7 +10,7 @@ from sqlglot import exp
 
 from tests.adapters.bigquery_answers import Archive, bigquery
 from tidings.adapters.bigquery_archive import EMULATOR
-from tidings.adapters.bigquery_erasure import DELETE, Erased, erase, patterns
+from tidings.adapters.bigquery_erasure import DELETE, PEOPLE, Erased, erase, patterns, people
 from tidings.errors import StoreError
 from tidings.history.sources import HistoryError
 
@@ -83,10 +84,11 @@ STAYS = {
 }
 
 
-def found(rows):
+def found(rows, until=1):
     """The rows that the statement's WHERE finds, asked of DuckDB, whose regular expressions are RE2 as well."""
     where = sqlglot.parse_one(DELETE.format(table=TABLE, recent="INTERVAL 0 MINUTE"), read="bigquery").find(exp.Where)
     given = {"users": ["ann"], "anonymous": ["browser-1", "browser-2"], "addresses": patterns(ADDRESS)}
+    given["until"] = datetime.now(UTC) - timedelta(hours=until)
     database = duckdb.connect()
     database.execute("CREATE TABLE events (name TEXT, data TEXT, publish_time TIMESTAMPTZ)")
     for name, row in rows.items():
@@ -98,3 +100,30 @@ def found(rows):
 
 def test_the_statement_finds_what_is_theirs_and_nothing_else():
     assert found({**GOES, **STAYS}) == list(GOES)
+
+
+def test_what_was_published_later_stays():
+    """Who came back after an erasure is somebody new."""
+    assert found(GOES, until=25) == []
+
+
+def test_it_says_of_whom_there_are_events(archive):
+    archive.rows = [
+        (json.dumps(row), None, False)
+        for row in ({"userId": "ann", "anonymousId": "x"}, {}, {"anonymousId": "x", "userId": ""})
+    ]
+    assert sorted(people(TABLE)) == ["a:x", "u:ann"]
+    archive.fails = (403, "accessDenied")
+    with pytest.raises(HistoryError):
+        [*people(TABLE)]
+    with pytest.raises(HistoryError):
+        [*people("events` WHERE true; --")]
+
+
+def test_the_question_is_one_that_a_database_understands():
+    database = duckdb.connect()
+    database.execute("CREATE TABLE events (data TEXT)")
+    for row in ({"userId": "ann"}, {"userId": "ann"}, {"anonymousId": "x", "userId": None}):
+        database.execute("INSERT INTO events VALUES (?)", [json.dumps(row)])
+    asked = sqlglot.transpile(PEOPLE.format(table="events"), read="bigquery", write="duckdb")[0]
+    assert sorted(database.execute(asked).fetchall(), key=str) == [("ann", None), (None, "x")]

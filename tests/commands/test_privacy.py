@@ -3,11 +3,12 @@
 import io
 import json
 import stat
+from datetime import datetime
 
 import pytest
 
 from tests.adapters.bigquery_answers import Archive, bigquery
-from tests.contracts.lives import ADDRESS, ANN, BOB, OF_BOB, SETTINGS, archived, digest, live
+from tests.contracts.lives import ADDRESS, ANN, BEFORE, BOB, OF_BOB, SETTINGS, archived, digest, live
 from tests.contracts.samples import at
 from tidings import dead_letter, erasure
 from tidings.adapters.bigquery_archive import EMULATOR
@@ -16,6 +17,7 @@ from tidings.adapters.pubsub_server import PubSubServer
 from tidings.adapters.sqlite_store import SqliteStore
 from tidings.commands.exits import Exit
 from tidings.commands.main import main
+from tidings.consent import person_digest
 from tidings.events import encode
 from tidings.store import ERASED
 
@@ -133,6 +135,27 @@ def test_the_archive_forgets_first_because_afterwards_nobody_knows_what_to_look_
     assert (said["users"], said["anonymous"]) == ([ANN[2:]], ["browser-5"])
     assert any("ann\\.lee@example\\.com" in one for one in said["addresses"])
     assert desk.store.profile(ANN) is None
+
+
+def test_who_was_erased_without_the_archive_is_found_in_it_by_digests_alone(desk, monkeypatch):
+    """From their own page, say. The archive knows ids, the receipts digests; of Bob nothing goes."""
+    held = Archive()
+    held.rows = [(encode(one).decode(), one.received_at, False) for one in archived()]
+    held.deletes = 5
+    with bigquery(held) as address:
+        monkeypatch.setenv(EMULATOR, address)
+        asked = ("archive", "--archive", "bigquery:p.tidings.events")
+        assert desk.run(*asked)[:2] == (Exit.GOOD, "0 rows of 0 forgotten people went\n")
+        desk.run("erase", "--person", ANN, "--yes")
+        assert desk.run(*asked)[:2] == (Exit.GOOD, "5 rows of 2 forgotten people went\n")
+        [said] = held.parameters
+        assert (said["users"], said["anonymous"], said["addresses"]) == ([ANN[2:]], [BEFORE[2:]], [])
+        receipts = desk.store.receipts(person_digest(ANN, SETTINGS.secret))
+        assert datetime.fromisoformat(said["until"]) == receipts[0].at
+        held.buffered = True
+        code, _, err = desk.run(*asked)
+        assert (code, "90 minutes" in err) == (Exit.REFUSED, True)
+    assert desk.run("archive", "--archive", "events.jsonl")[0] == Exit.USAGE
 
 
 def test_when_pubsub_is_away_it_is_for_later_and_then_completes(desk, monkeypatch):

@@ -84,6 +84,13 @@ def test_at_the_same_instant_no_wins_whichever_is_heard_first():
     assert endings(*words, hello("10:00")) == endings(*words[::-1], hello("10:00")) == ["opted_out"]
 
 
+def test_a_message_id_that_a_sender_uses_twice_does_not_hide_a_no():
+    """An event that was seen before is a duplicate to everything else."""
+    assert endings(yes("09:00", "news", message_id="m"), no("09:30", "news", message_id="m"), hello("10:00")) == [
+        "opted_out"
+    ]
+
+
 def test_a_no_that_arrives_late_does_not_undo_a_yes_that_was_said_after_it():
     assert endings(yes("09:00", "news"), no("08:00", "news", received="09:30"), hello("10:00")) == ["send"]
     assert endings(no("09:00", "news"), yes("08:00", "news", received="09:30"), hello("10:00")) == ["opted_out"]

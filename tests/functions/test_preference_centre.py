@@ -390,9 +390,11 @@ def test_without_an_address_nothing_can_be_asked_for_by_mail(room: MailRoom, cli
     [
         ("bounced", "there is no such mailbox"),
         ("550 5.1.1 no such user", "there is no such mailbox"),
+        ("the mail server says: RCPT 550 5.1.1", "there is no such mailbox"),
         ("complained", "reported as spam"),
         ("erased", "its data was erased"),
         ("requested", "we were asked not to write there"),
+        ("asked by phone, 5.1.1 times", "we were asked not to write there"),
     ],
 )
 def test_an_address_that_is_not_mailed_is_told_why(room: MailRoom, client: Client, reason: str, words: str) -> None:

@@ -7,6 +7,7 @@ SUBCOMMANDS: dict[str, str] = {
     "export": "everything that is kept about somebody, as one JSON file",
     "erase": "forget somebody, everywhere",
     "letters": "take the dead letters of forgotten people away",
+    "archive": "take the archived events of forgotten people away",
     "receipts": "which requests were carried out, when",
     "suppress": "never mail an address again",
     "lift": "let an address be mailed again",

@@ -8,8 +8,8 @@ import sys
 
 import msgspec
 
-from tidings.commands import arguments, asking, somebody
-from tidings.commands.exits import Exit, RefusedError, UsageError
+from tidings.commands import archives, arguments, asking, somebody
+from tidings.commands.exits import Exit, RefusedError
 from tidings.history.sources import HistoryError
 from tidings.privacy.erasure import erase, erase_address, known_by
 from tidings.store import Receipt, Store
@@ -20,7 +20,6 @@ EXAMPLE = """  tidings privacy erase --person u:123
 After a fault run the same again: it goes on where it ended."""
 
 _LEFT = """Some dead letters were not looked at in time: run it again, or `tidings privacy letters`."""
-_RECENT = """The last 90 minutes of the archive cannot be changed yet: run the same again after that."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -53,21 +52,15 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _archive(name: str, store: Store, person: str | None, address: str | None) -> None:
-    scheme, _, table = name.partition(":")
-    if scheme != "bigquery":
-        raise UsageError("--archive: must be bigquery:PROJECT.DATASET.TABLE; files of events are yours to edit")
-    try:
-        from tidings.adapters import bigquery_erasure  # noqa: PLC0415 - a second and 60 MB, for those who need it
-    except ModuleNotFoundError as error:
-        raise RefusedError(f"{error.name} is missing: install tidings[commands]") from None
+    table, bigquery = archives.bigquery(name)
     ids, addresses = known_by(store, person, address)
     try:
-        gone = bigquery_erasure.erase(table, ids, addresses)
+        gone = bigquery.erase(table, ids, addresses)
     except HistoryError as error:
         raise RefusedError(f"{error}; nothing was erased") from None
     print(f"{gone.rows:,} rows of the archive are deleted", file=sys.stderr)
     if not gone.complete:
-        print(_RECENT, file=sys.stderr)
+        print(archives.RECENT, file=sys.stderr)
 
 
 def _tell(receipt: Receipt, *, as_json: bool) -> None:
