@@ -14,6 +14,7 @@ from tidings import erasure
 from tidings.adapters.firestore_store import FirestoreStore
 from tidings.adapters.sqlite_store import SqliteStore
 from tidings.consent import person_digest
+from tidings.errors import StoreError
 from tidings.privacy.erasure import erase, erase_address
 from tidings.settings import SettingsError
 from tidings.store import ERASED, ProfileUpdate, Receipt, Store, Suppression
@@ -272,6 +273,21 @@ def test_nothing_is_left_in_pages_that_are_free_again_or_in_the_log(tmp_path: Pa
     assert free >= 0
     store.close()
     other.close()
+
+
+def test_while_somebody_goes_on_reading_it_is_not_done_and_then_it_is(tmp_path: Path) -> None:
+    """Until then what was deleted stands in the log of the file."""
+    store = SqliteStore(str(tmp_path / "store.db"), timeout=0.1)
+    live(store)
+    reader = sqlite3.connect(tmp_path / "store.db")
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM profiles").fetchall()
+    with pytest.raises(StoreError, match="reads for too long"):
+        forget(store, Outside())
+    reader.close()
+    forget(store, Outside())
+    assert [name for name in NAMES if name.casefold() in everything_in(store, tmp_path).casefold()] == []
+    store.close()
 
 
 def test_the_search_would_find_what_a_database_did_not_overwrite(tmp_path: Path) -> None:

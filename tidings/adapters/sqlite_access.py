@@ -148,9 +148,13 @@ class Access:
         with self._lock, _as_store_error():
             return self._db.execute(query, values).fetchall()
 
-    def forget_the_log(self) -> None:
-        """Empty the write-ahead log, in which what was deleted stands until then."""
-        self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+    def forget_the_log(self) -> bool:
+        """Empty the write-ahead log, in which what was deleted stands until then.
+
+        Returns False when it could not be emptied, because somebody has been reading for longer than `timeout`.
+        """
+        [(is_busy, *_)] = self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+        return not is_busy
 
     def close(self) -> None:
         """See `Store.close`."""

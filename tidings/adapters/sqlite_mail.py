@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from tidings import retention
 from tidings.adapters.sqlite_access import Access, as_json, instant, keep_origin, micros
+from tidings.errors import StoreError
 from tidings.feedback import Feedback, Origin
 from tidings.store import Receipt
 
@@ -106,13 +107,14 @@ class MailRecords(Access):
         return [anonymous for (anonymous,) in self.rows(query, person)]
 
     def erase_person(self, person: str) -> dict[str, int]:
-        """See `Store.erase_person`."""
+        """See `Store.erase_person`. While somebody goes on reading, what is gone still stands in the file: not done."""
         with self.writing() as db:
             counts = {
                 table: db.execute(f"DELETE FROM {table} WHERE person = ?", (person,)).rowcount  # noqa: S608 our own
                 for table in _OF_A_PERSON
             }
-        self.forget_the_log()
+        if not self.forget_the_log():
+            raise StoreError("SQLite: somebody reads for too long, so what was deleted cannot be overwritten yet")
         del counts["origins"]
         return counts
 
