@@ -234,6 +234,16 @@ def test_a_yes_needs_the_words_that_are_shown_now_and_a_no_does_not(room: MailRo
     check(page.text)
 
 
+def test_a_form_of_which_a_part_is_missing_switches_nothing_on(room: MailRoom, client: Client) -> None:
+    """What was cut off is not what somebody has unticked, nor all that they read."""
+    [version] = re.findall(r'name="version" value="([0-9a-f]+)"', client.get(link(room)).text)
+    room.consent("u:ada", "cart", given=False, at=ago(minutes=30))
+    form = {"choice": "save", "version": version, "was": ["off:cart", "on:offers"], "want": ["cart"]}
+    assert client.post(link(room), data=form).status_code == 409
+    assert not may(room, "cart")
+    assert not may(room, "offers")
+
+
 def test_one_button_stops_everything_and_what_comes_later(room: MailRoom, client: Client) -> None:
     """The general no, of which each kind is shown as off."""
     room.consent("u:ada", "cart", given=True, at=ago(minutes=30))
