@@ -183,7 +183,7 @@ def _one_core() -> Iterator[None]:
 def _elsewhere(port: int, *arguments: str) -> Iterator[int]:
     """Python with these arguments on the cores that are not ours, once it listens on the port."""
     others = set(range(os.cpu_count() or 1)) - os.sched_getaffinity(0) or os.sched_getaffinity(0)
-    process = subprocess.Popen([sys.executable, *arguments])
+    process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL)
     os.sched_setaffinity(process.pid, others)
     try:
         eventually(lambda: answers(port)(""))

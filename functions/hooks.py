@@ -23,7 +23,7 @@ from tidings import inbound_mail
 from tidings.adapters.pubsub import Publisher
 from tidings.consent import MARKETING
 from tidings.errors import InvalidEventError, TemporaryError
-from tidings.settings import Settings
+from tidings.settings import Settings, SettingsError
 from tidings.store import Store
 from tidings.tokens import read_unsubscribe
 from tidings.webhooks import mailgun, postmark, sendgrid, ses
@@ -56,7 +56,7 @@ class Hooks:
         clock: the time; only the shell reads one.
 
     Raises:
-        SettingsError: a key is none.
+        SettingsError: a key is none, or nobody is called that.
     """
 
     def __init__(
@@ -80,6 +80,8 @@ class Hooks:
             "postmark": self._postmark,
             "inbound": self._inbound,
         }
+        if self._keys.keys() - self._readers.keys():  # not quoted: it may be a key in the wrong place
+            raise SettingsError(f"TIDINGS_HOOKS: a name is none of {', '.join(self._readers)}")
         if "sendgrid" in self._keys:
             sendgrid.public_key(self._keys["sendgrid"])
         if "ses" in self._keys:
