@@ -17,7 +17,7 @@ import msgspec
 
 from functions import answers, origins, request_body, sdk_settings
 from functions.answers import HttpError
-from tidings import attributes, dead_letter, events, tracking, tracking_body
+from tidings import dead_letter, events, topics, tracking, tracking_body
 from tidings.adapters.pubsub import Message
 from tidings.clock_skew import read_time
 from tidings.errors import InvalidEventError, PublishError
@@ -107,7 +107,7 @@ class Collector:
         if refused and request.headers.get("X-Strict-Mode") == "1":
             raise _strict(refused)
         try:
-            self._publish(self._settings.events_topic, [_message(event) for event in accepted])
+            self._publish(self._settings.events_topic, [topics.of_event(event) for event in accepted])
             self._publish(self._settings.dead_letters_topic, [_letter(item, body, arrival) for item in refused])
         except PublishError as error:
             counts = {"events": len(accepted), "dead_letters": len(refused)}
@@ -173,10 +173,6 @@ def _basic_user(request: flask.Request) -> str | None:
     except ValueError:  # Werkzeug 3.1 lets this through when the header is not ASCII
         return None
     return given.username if given and given.type == "basic" else None
-
-
-def _message(event: events.Event) -> Message:
-    return Message(data=events.encode(event), attributes=attributes.of_event(event))
 
 
 def _letter(item: Refused, body: tracking_body.Body, arrival: tracking.Arrival) -> Message:

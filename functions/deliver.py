@@ -27,7 +27,7 @@ from functions.push import Push
 from functions.recipients import SuppressedError, UnknownRoleError
 from functions.sweep import Sweep
 from functions.turns import NotYetError
-from tidings import attributes, dead_letter, events, sending
+from tidings import dead_letter, sending, topics
 from tidings.adapters.pubsub import Message, Publisher
 from tidings.breaker import Meter
 from tidings.consent import person_digest
@@ -199,8 +199,7 @@ class Mailer:
         entry = self._store.ledger_entry(send_id)
         event = of_ending(entry) if entry and self._clock() - entry.updated_at < TOLD_FOR else None
         if event:
-            message = Message(events.encode(event), attributes.of_event(event))
-            self._publisher.publish(self._settings.events_topic, [message])
+            self._publisher.publish(self._settings.events_topic, [topics.of_event(event)])
 
     def _work(self, decision: Decision, message: Push, now: datetime) -> Ending:
         """Bring a decision that is ours to its end. After a clean failure it is free for the next try."""

@@ -20,12 +20,10 @@ import msgspec
 from functions import origins, preferences
 from functions.html_pages import LinkPages, day
 from functions.preferences import Change
-from tidings import attributes, categories, choices
-from tidings.adapters.pubsub import Message
+from tidings import categories, choices, topics
 from tidings.choices import Choice
 from tidings.consent import MARKETING, SALE_AND_SHARING, address_digest, latest
 from tidings.errors import AddressError, PublishError
-from tidings.events import encode
 from tidings.message import ascii_address
 from tidings.store import ConsentRecord, Profile, Suppression
 from tidings.tokens import Preferences, read_preferences
@@ -127,7 +125,7 @@ class PreferenceCentre(LinkPages):
         digest = hashlib.blake2b(msgspec.json.encode((link.person, what, hour)), digest_size=16).hexdigest()
         said = {"what": what, "email_id": link.send_id, "source": "preferences_page"}
         event = preferences.track(f"data-{digest}", "Data Requested", link.person, said, now)
-        self._publisher.publish(self._settings.events_topic, [Message(encode(event), attributes.of_event(event))])
+        self._publisher.publish(self._settings.events_topic, [topics.of_event(event)])
         log.info("Data was asked for", extra={"labels": {"what": what}})
         where = self._masked(self._store.profile(link.person))
         link_to = "to your copy" if what == "export" else "there, and nothing is erased before you use it"

@@ -15,11 +15,11 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from tidings import attributes
-from tidings.adapters.pubsub import Message, Publisher
+from tidings import topics
+from tidings.adapters.pubsub import Publisher
 from tidings.choices import NO_MAIL
 from tidings.consent import MARKETING, last_words, latest, objection, person_digest
-from tidings.events import Event, encode
+from tidings.events import Event
 from tidings.feedback import Origin
 from tidings.store import ConsentAction, ConsentRecord, Store
 from tidings.tokens import Confirmation, Preferences, Unsubscribe
@@ -129,7 +129,7 @@ def keep(
     if mails:
         events = [_event(record, mails[record.record_id], store) for record in records if record.record_id in mails]
         if events:  # there are none when the person was erased meanwhile
-            publisher.publish(events_topic, [Message(encode(event), attributes.of_event(event)) for event in events])
+            publisher.publish(events_topic, [topics.of_event(event) for event in events])
         store.put_note(name, None)
 
 

@@ -7,13 +7,12 @@ from typing import NamedTuple
 from tidings import categories
 from tidings.bookkeeping import GRACE
 from tidings.consent import MARKETING, address_digest, is_erased, permission
-from tidings.decisions import Decision, Reason
+from tidings.decisions import PERSON, Decision, Reason
 from tidings.errors import AddressError, TemporaryError, TidingsError
 from tidings.message import ascii_address
 from tidings.settings import Settings
 from tidings.store import ERASED, Activity, ConsentRecord, Profile, Store
 
-PERSON = "person"
 LATEST = 25
 """So many lines of activity go along with a mail to a role."""
 

@@ -13,10 +13,10 @@ from msgspec.structs import replace
 
 from functions import preferences
 from functions.preferences import Change
-from tidings import attributes, dead_letter, email_events, sending
+from tidings import dead_letter, email_events, sending, topics
 from tidings.adapters.pubsub import Message, Publisher
 from tidings.consent import MARKETING, address_digest
-from tidings.events import encode
+from tidings.decisions import PERSON
 from tidings.feedback import Feedback
 from tidings.settings import Settings
 from tidings.store import LedgerEntry, Store
@@ -25,8 +25,6 @@ from tidings.webhooks.reports import Report
 
 STEP = "hooks"
 """Under which dead letters are kept: `unknown_send`, `unreadable`, `unknown_mail`."""
-
-PERSON = "person"
 
 AT_ONCE = 100
 """So many reports are kept together. SendGrid brings more than a thousand, which may take longer than it waits."""
@@ -71,14 +69,13 @@ class Clerk:
             if report.feedback_id in kept or self._store.has_feedback(person, report.feedback_id):
                 done["repeated"] += 1
                 continue
-            links = entry.letter.links if entry.letter else ()
-            feedback = report.feedback(person, now, links)
+            feedback = report.feedback(person, now, entry.links)
             self._act(report, entry, now)
             kept[report.feedback_id] = feedback
             done[report.kind] += 1
             # An unsubscription has told itself already, as a change of consent.
             if report.kind != "unsubscribed" and (event := email_events.of_feedback(feedback, entry, now)):
-                told.append(Message(encode(event), attributes.of_event(event)))
+                told.append(topics.of_event(event))
         self._publish(self._settings.events_topic, told)
         self._bury_unknown(unknown, now)
         done["unknown_send"] += len(unknown)

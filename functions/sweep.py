@@ -5,8 +5,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
-from tidings import attributes, breaker, decisions
-from tidings.adapters.pubsub import Message, Publisher
+from tidings import breaker, topics
+from tidings.adapters.pubsub import Publisher
 from tidings.sending import Sending
 from tidings.settings import Settings
 from tidings.store import LedgerEntry, Store
@@ -72,7 +72,7 @@ class Sweep:
         """Publish those whose turn has come. Dying between the two steps, they are published again in a minute."""
         now = self._clock()
         due = self._store.waiting(now, BATCH)
-        messages = [Message(decisions.encode(one.decision), attributes.of_decision(one.decision)) for one in due]
+        messages = [topics.of_decision(one.decision) for one in due]
         if messages:
             self._publisher.publish(self._topic, messages)
 

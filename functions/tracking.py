@@ -20,10 +20,9 @@ import msgspec
 from markupsafe import Markup
 
 from functions import origins
-from tidings import attributes, email_events, hits
-from tidings.adapters.pubsub import Message, Publisher
+from tidings import email_events, hits, topics
+from tidings.adapters.pubsub import Publisher
 from tidings.errors import TemporaryError
-from tidings.events import encode
 from tidings.feedback import Feedback
 from tidings.hits import Verdict, Visit
 from tidings.link_tracking import PIXEL, leads_somewhere
@@ -124,10 +123,9 @@ class TrackingPages:
         except TemporaryError as error:
             log.error("A link leads nowhere for now: %s", error, extra={"labels": {"fault": type(error).__name__}})
             return self._page(503, *_AWAY, headers={"Retry-After": "5"})
-        links = entry.letter.links if entry and entry.letter else ()
-        if entry is None or hit.link > len(links):
+        if entry is None or hit.link > len(entry.links):
             return self._page(410, "This link is too old", _GONE.format(sender=self._sender))
-        target = links[hit.link - 1]
+        target = entry.links[hit.link - 1]
         if not leads_somewhere(target):
             log.error("A target in the ledger cannot be redirected to", extra={"labels": {"link": hit.link}})
             return self._page(404, *_UNKNOWN)
@@ -168,15 +166,14 @@ class TrackingPages:
         verdict = self._judge(visit, entry)
         feedback = _feedback(visit, entry, verdict)
         self._store.append_feedback([feedback])
-        if visit.kind == "clicked" and verdict.agent == "human" and _links(entry) > 1:
+        if visit.kind == "clicked" and verdict.agent == "human" and len(entry.links) > 1:
             # Others of the same burst may have come at the same time, in other threads and other instances. Whoever
             # looks after having written sees all that had been written: so of one burst two at most are told.
             verdict = self._judge(visit, entry, feedback.feedback_id)
         told = msgspec.structs.replace(feedback, agent=verdict.agent)
         event = email_events.of_feedback(told, entry, visit.at)
         if event is not None:
-            message = Message(encode(event), attributes.of_event(event))
-            self._publisher.publish(self._settings.events_topic, [message])
+            self._publisher.publish(self._settings.events_topic, [topics.of_event(event)])
         return verdict
 
     def _judge(self, visit: Visit, entry: LedgerEntry, itself: str = "") -> Verdict:
@@ -186,7 +183,7 @@ class TrackingPages:
             person, send_id = entry.decision.person, entry.send_id
             known = self._store.feedback(person, send_id, hits.MOST_OTHERS, origins=True)
             others = [one for one in known if one.feedback_id != itself]
-        return hits.judge(visit, entry.updated_at, _links(entry), others)
+        return hits.judge(visit, entry.updated_at, len(entry.links), others)
 
     def _page(self, status: int, title: str, sentence: str, headers: dict[str, str] | None = None) -> flask.Response:
         style = Markup(_STYLE)  # noqa: S704 our own file
@@ -200,16 +197,12 @@ _AWAY = ("That did not work", "Something on our side did not answer. Please try 
 _GONE = "We no longer know where it led. Please look for {sender} on the web."
 
 
-def _links(entry: LedgerEntry) -> int:
-    return len(entry.letter.links) if entry.letter else 0
-
-
 def _feedback(visit: Visit, entry: LedgerEntry, verdict: Verdict) -> Feedback:
     """The hit as it is kept; its id is derived from all that tells it from another."""
     said = (entry.send_id, visit.kind, visit.link, visit.at.isoformat(), visit.method, visit.origin)
     detail: dict[str, object] = {"method": visit.method}
-    if visit.kind == "clicked" and entry.letter:
-        detail |= {"link": visit.link, "url": entry.letter.links[visit.link - 1]}
+    if visit.kind == "clicked":
+        detail |= {"link": visit.link, "url": entry.links[visit.link - 1]}
     return Feedback(
         feedback_id=f"hit-{hashlib.blake2b(msgspec.json.encode(said), digest_size=16).hexdigest()}",
         person=entry.decision.person,

@@ -2,10 +2,10 @@
 
 from datetime import datetime, timedelta
 
-from functions.recipients import PERSON, SuppressedError
+from functions.recipients import SuppressedError
 from tidings.allowances import Allowances, windows
 from tidings.breaker import Gate
-from tidings.decisions import Decision
+from tidings.decisions import PERSON, Decision
 from tidings.errors import TidingsError
 from tidings.sending import Sending
 from tidings.store import Store

@@ -23,7 +23,7 @@ from pipeline.decode import ANONYMOUS, DEAD, Decode
 from pipeline.options import PipelineSettings
 from pipeline.replay import JOINED, Follow, Replay
 from pipeline.write import UpdateProfiles, WriteActivity, activity_of_event
-from tidings import attributes, dead_letter, decisions, intake
+from tidings import dead_letter, decisions, intake, topics
 from tidings.bookkeeping import activity_of_decision
 from tidings.decisions import Decision
 from tidings.events import Event
@@ -136,7 +136,7 @@ def decide(known: PCollection, settings: PipelineSettings) -> _Outputs:
 
 def to_message(decision: Decision) -> PubsubMessage:
     """The wire form of a decision."""
-    return PubsubMessage(decisions.encode(decision), attributes.of_decision(decision))
+    return PubsubMessage(*topics.of_decision(decision))
 
 
 def line_to_message(line: bytes) -> PubsubMessage:

@@ -31,6 +31,9 @@ Reason = Literal[
 """Why a decision did not become an email. One closed list, so that it can be counted and explained."""
 REASONS: tuple[str, ...] = get_args(Reason)
 
+PERSON = "person"
+"""To whom a decision is, unless it is to a role."""
+
 Outcome = Literal["send", "shadow", "suppressed"]
 MailKind = Literal["marketing", "transactional"]
 
@@ -91,7 +94,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_d
     events: tuple[Trigger, ...] = ()
     entry_key: str = ""
     step: int = 0
-    to: str = "person"
+    to: str = PERSON
     kind: MailKind = "marketing"
     category: str = ""
     outcome: Outcome = "send"

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from tidings.consent import MARKETING
+from tidings.decisions import PERSON
 from tidings.events import Event
 from tidings.feedback import Agent, Feedback, FeedbackKind
 from tidings.store import LedgerEntry
@@ -53,7 +54,7 @@ def of_feedback(feedback: Feedback, entry: LedgerEntry | None, received_at: date
         received_at: when we heard of it; not before `feedback.at`.
     """
     name = NAMES.get(feedback.kind)
-    is_to_role = entry is not None and entry.decision.to != "person"
+    is_to_role = entry is not None and entry.decision.to != PERSON
     if name is None or is_to_role or feedback.agent not in _COUNTS.get(feedback.kind, {feedback.agent}):
         return None
     said = _of_mail(feedback.send_id, entry) | _of_kind(feedback, entry)
@@ -69,7 +70,7 @@ def of_ending(entry: LedgerEntry) -> Event | None:
     for somebody who was erased: there is nobody to tell it of.
     """
     name = _ENDINGS.get(entry.status)
-    if name is None or entry.decision.to != "person" or entry.reason == "erased":
+    if name is None or entry.decision.to != PERSON or entry.reason == "erased":
         return None
     said = _of_mail(entry.send_id, entry) | {"reason": entry.reason}
     message_id = f"{entry.status}-{entry.send_id}"
@@ -95,7 +96,7 @@ def _of_kind(feedback: Feedback, entry: LedgerEntry | None) -> dict[str, Any]:
             return {"agent": feedback.agent}
         case "clicked":
             number = detail.get("link")
-            links = entry.letter.links if entry and entry.letter else ()
+            links = entry.links if entry else ()
             target = links[number - 1] if isinstance(number, int) and 1 <= number <= len(links) else None
             link_id = None if number is None else str(number)
             return {"agent": feedback.agent, "link_id": link_id, "link_url": detail.get("url") or target}

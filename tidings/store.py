@@ -164,6 +164,11 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
     letter: Letter | None = None
     waiting_since: datetime | None = None
 
+    @property
+    def links(self) -> tuple[str, ...]:
+        """The targets of its tracked links; none when it is not tracked, or has not left."""
+        return self.letter.links if self.letter else ()
+
 
 class RuleRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A rule or a segment as its author left it, beside what the system says of it.

@@ -4,6 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
+from tidings import attributes, decisions, events
+from tidings.decisions import Decision
+from tidings.events import Event
+
 _NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
 
 
@@ -12,6 +16,16 @@ class Message(NamedTuple):
 
     data: bytes
     attributes: Mapping[str, str] = _NO_ATTRIBUTES
+
+
+def of_event(event: Event) -> Message:
+    """An event, for the events topic."""
+    return Message(events.encode(event), attributes.of_event(event))
+
+
+def of_decision(decision: Decision) -> Message:
+    """A decision, for the sends topic."""
+    return Message(decisions.encode(decision), attributes.of_decision(decision))
 
 
 class Publisher(Protocol):

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from tidings.decisions import Decision, MailKind, Trigger, send_id
+from tidings.decisions import PERSON, Decision, MailKind, Trigger, send_id
 from tidings.errors import TemplateError
 from tidings.facts import mail_facts
 from tidings.rendering import Rendered
@@ -85,7 +85,7 @@ def settings_for(example: Example) -> Settings:
 
 def reader(example: Example) -> str:
     """Whom an example is for: the person, or some role."""
-    return TO_A_ROLE if example.activity else "person"
+    return TO_A_ROLE if example.activity else PERSON
 
 
 def decision(template: str, example: Example, kind: MailKind | None = None, to: str | None = None) -> Decision:

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from tidings.decisions import Decision
+from tidings.decisions import PERSON, Decision
 from tidings.events import millis
 from tidings.explaining import feed as feeds
 from tidings.explaining import rules_told, timers
@@ -11,8 +11,6 @@ from tidings.explaining.explanation import MAILER_GATES, Explanation, GateState,
 from tidings.explaining.feed import Feed
 from tidings.rule_set import RuleSet
 from tidings.store import LedgerEntry
-
-PERSON = "person"
 
 
 def explain(decision: Decision, entry: LedgerEntry, feed: Feed, rules: RuleSet, time_scale: float = 1.0) -> Explanation:

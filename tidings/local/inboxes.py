@@ -6,12 +6,10 @@ from datetime import datetime
 
 import msgspec
 
-from tidings.decisions import Decision
+from tidings.decisions import PERSON, Decision
 from tidings.local.mailbox import Mailbox
 from tidings.store import LedgerEntry, Store
 from tidings.story_documents import Ending
-
-PERSON = "person"
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from types import FrameType
 from typing import NamedTuple
 
 from tidings import playing
+from tidings.decisions import PERSON
 from tidings.engine import Fault
 from tidings.local import inboxes
 from tidings.local.clock_file import ClockFile
@@ -103,7 +104,7 @@ def told(
         stack = Stack(folder, supervisor, free_port(), exits)
         clock = folder.path / "clock"
         ClockFile(clock).set(story.known_since)
-        roles = {send.to for rule in rules.rules.values() for send in rule.sends} - {inboxes.PERSON}
+        roles = {send.to for rule in rules.rules.values() for send in rule.sends} - {PERSON}
         stack.set_environment(
             {role: f"{role}@pebble-and-fern.example" for role in roles},
             TIDINGS_TEMPLATES=str(templates.absolute()) if templates else "",

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from tidings import attributes, decisions, events, identity, intake, ledger
+from tidings import identity, intake, ledger, topics
 from tidings.adapters.pubsub import Message, Publisher, pull
 from tidings.bookkeeping import GRACE, News, activity_of_decision, activity_of_event
 from tidings.decisions import Decision
@@ -152,9 +152,7 @@ class Simulation:
         now = millis(event.received_at)
         self._set_clock(now)
         if event.event in OUR_OWN:  # the front door takes these from nobody
-            self._publisher.publish(
-                self._settings.events_topic, [Message(events.encode(event), attributes.of_event(event))]
-            )
+            self._publisher.publish(self._settings.events_topic, [topics.of_event(event)])
         else:
             self._post(event)
         self._on_their_way[event.message_id] += 1
@@ -209,7 +207,7 @@ class Simulation:
         for decision in outcome.decisions:
             self.decisions.append(decision)
             self._store.append_activity([activity_of_decision(decision)])
-            message = Message(decisions.encode(decision), attributes.of_decision(decision))
+            message = topics.of_decision(decision)
             self._publisher.publish(self._settings.sends_topic, [message])
             if not self._has_ended(decision, attempts=0):
                 self._waiting.append(decision)

@@ -179,7 +179,7 @@ def _send(entry: LedgerEntry) -> dict[str, Any]:
         "detail": entry.detail,
         "ended_at": entry.updated_at,
         "subject": entry.letter.subject if entry.letter else "",
-        "links": entry.letter.links if entry.letter else (),
+        "links": entry.links,
         "provider": entry.letter.provider if entry.letter else "",
     }
 
