@@ -47,7 +47,7 @@ from tidings.mail import Sender
 from tidings.message import check
 from tidings.sending import Outcome
 from tidings.settings import Settings
-from tidings.store import Claim, FinalStatus, Letter, Store
+from tidings.store import Claim, FinalStatus, LedgerEntry, Letter, Store
 
 BEGIN_BY, ANSWER_BY = 0.25, 0.9
 """Of a lease: who has not come to the mail itself by then gives it back, so that the mail server has the better part
@@ -163,7 +163,7 @@ class Mailer:
         is_erased = decision.reason == "erased" or self._is_erased(decision)
         claim = self._store.claim(bare if is_erased else decision, now, self._lease)
         if claim is Claim.DONE:
-            self._tell(decision.send_id)
+            self._tell(self._store.ledger_entry(decision.send_id))
             return "duplicate"
         if claim is Claim.HELD:
             raise OvertakenError("another worker has it")
@@ -176,9 +176,9 @@ class Mailer:
             ending = Ending("suppressed", "erased")
         # If this fails after the mail has left, the entry says "handing over", and the next claim UNKNOWN.
         kept = bare if ending.reason == "erased" else None
-        self._store.finish(decision.send_id, ending.status, self._clock(), ending.reason, ending.detail, kept)
+        entry = self._store.finish(decision.send_id, ending.status, self._clock(), ending.reason, ending.detail, kept)
         self._meter.count(self._clock(), *ending.counts)
-        self._tell(decision.send_id)
+        self._tell(entry)
         return ending.reason or ending.status
 
     def _bring_to_an_end(self, decision: Decision, message: Push, now: datetime, claim: Claim) -> Ending:
@@ -194,9 +194,8 @@ class Mailer:
         erased_at = self._store.erased_at(person_digest(decision.person, self._settings.secret))
         return erased_at is not None and decision.decided_at <= erased_at
 
-    def _tell(self, send_id: str) -> None:
+    def _tell(self, entry: LedgerEntry | None) -> None:
         """Publish how it ended. What fails here is made good by the next delivery."""
-        entry = self._store.ledger_entry(send_id)
         event = of_ending(entry) if entry and self._clock() - entry.updated_at < TOLD_FOR else None
         if event:
             self._publisher.publish(self._settings.events_topic, [topics.of_event(event)])

@@ -305,8 +305,10 @@ class Store(MailRecords, Protocol):
         reason: Reason | None = None,
         detail: str = "",
         decision: Decision | None = None,
-    ) -> None:
+    ) -> LedgerEntry | None:
         """Record how it ended. Finishing an ended entry again leaves the first ending as it is. Unknown: nothing.
+
+        Returns the entry as it is then, or None.
 
         `decision` is kept in place of the one that was claimed, and the letter goes: for people who were erased.
         """

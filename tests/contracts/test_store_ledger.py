@@ -253,6 +253,14 @@ class TestHandOverAndRelease:
 class TestFinish:
     """How it ended."""
 
+    def test_whoever_ends_it_gets_the_entry_as_it_is_then(self, store: Store) -> None:
+        """So that it can be told without being read again: the first ending, whoever comes second."""
+        assert store.finish("send-1", "sent", NOON) is None
+        store.claim(a_decision(), NOON, LEASE)
+        first = store.finish("send-1", "sent", at(1))
+        assert first == the_entry(store)
+        assert store.finish("send-1", "dead_lettered", at(2)) == first
+
     def test_the_ending_is_recorded_with_its_reason(self, store: Store) -> None:
         """Without a hand-over too: most endings are suppressions."""
         store.claim(a_decision(), NOON, LEASE)

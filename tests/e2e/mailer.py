@@ -21,7 +21,7 @@ from tidings.adapters.smtp import SmtpSender
 from tidings.adapters.sqlite_store import SqliteStore
 from tidings.adapters.stores import open_store
 from tidings.decisions import Decision
-from tidings.store import Claim
+from tidings.store import Claim, LedgerEntry
 
 CLAIMED, ANSWERED, RECORDED = "claimed", "answered", "recorded"
 """Where it stands still: nothing done but the claim; the mail server's answer not recorded; recorded and not told."""
@@ -40,11 +40,12 @@ class StandingStill(SqliteStore):
         self._stop_if(CLAIMED, decision.send_id)
         return claim
 
-    def finish(self, send_id: str, *ending: Any, **more: Any) -> None:
+    def finish(self, send_id: str, *ending: Any, **more: Any) -> LedgerEntry | None:
         """Stop; or record how it ended, and stop."""
         self._stop_if(ANSWERED, send_id)
-        super().finish(send_id, *ending, **more)
+        entry = super().finish(send_id, *ending, **more)
         self._stop_if(RECORDED, send_id)
+        return entry
 
     def _stop_if(self, where: str, send_id: str) -> None:
         entry = self.ledger_entry(send_id)

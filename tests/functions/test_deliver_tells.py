@@ -1,7 +1,7 @@
 """How a decision ended becomes an event of the person, whatever dies in between, and once in the end."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 import pytest
@@ -77,7 +77,7 @@ def test_what_cannot_be_told_now_is_told_with_the_next_delivery(room: MailRoom) 
 class DyingStore(SqliteStore):
     """The worker dies right after it has recorded how a send ended."""
 
-    def finish(self, *ending: Any, **more: Any) -> None:
+    def finish(self, *ending: Any, **more: Any) -> NoReturn:
         """Record, and die."""
         super().finish(*ending, **more)
         raise KeyboardInterrupt

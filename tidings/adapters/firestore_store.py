@@ -218,10 +218,14 @@ class FirestoreStore(MailRecords):
         reason: Reason | None = None,
         detail: str = "",
         decision: Decision | None = None,
-    ) -> None:
+    ) -> LedgerEntry | None:
         """See `Store.finish`."""
-        change = _Change(lambda entry: (entry and ledger.finish(entry, status, now, reason, detail, decision), None))
-        self._step(send_id, change)
+
+        def step(entry: LedgerEntry | None) -> tuple[LedgerEntry | None, LedgerEntry | None]:
+            after = entry and ledger.finish(entry, status, now, reason, detail, decision)
+            return after, after
+
+        return self._step(send_id, _Change(step))
 
     @patient
     def _step(self, send_id: str, change: _Change[_T]) -> _T:

@@ -146,9 +146,14 @@ class SqliteStore(MailRecords):
         reason: Reason | None = None,
         detail: str = "",
         decision: Decision | None = None,
-    ) -> None:
+    ) -> LedgerEntry | None:
         """See `Store.finish`."""
-        self._step(send_id, lambda entry: (entry and ledger.finish(entry, status, now, reason, detail, decision), None))
+
+        def step(entry: LedgerEntry | None) -> tuple[LedgerEntry | None, LedgerEntry | None]:
+            after = entry and ledger.finish(entry, status, now, reason, detail, decision)
+            return after, after
+
+        return self._step(send_id, step)
 
     def _step(self, send_id: str, step: Callable[[LedgerEntry | None], tuple[LedgerEntry | None, _T]]) -> _T:
         with self.writing() as db:
