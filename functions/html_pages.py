@@ -50,8 +50,8 @@ HEADERS: Mapping[str, str] = {
 log = logging.getLogger(__name__)
 
 
-class LinkPages(ABC):
-    """What is behind one kind of link, `/<path>/<token>`; any number of threads may call it.
+class Pages:
+    """What can show a page; any number of threads may call it.
 
     Args:
         settings: who sends, and the secret that signed the links.
@@ -59,11 +59,6 @@ class LinkPages(ABC):
         publisher: takes the events.
         clock: the time; only the shell reads one.
     """
-
-    path: str
-    """The first part of the address."""
-    missing = "Please use the link at the end of the mail itself, or answer the mail and tell us what you want."
-    """What to do instead when a link is not ours."""
 
     def __init__(
         self,
@@ -78,6 +73,31 @@ class LinkPages(ABC):
         self._clock = clock
         name, self._address = sender(settings)
         self._sender = name or self._address
+
+    def _say(self, status: int, title: str, sentence: str, headers: Mapping[str, str] | None = None) -> flask.Response:
+        """A page that says one thing."""
+        return self._page("plain.html", status, headers, title=title, sentence=sentence)
+
+    def _page(
+        self, template: str, status: int = 200, headers: Mapping[str, str] | None = None, **facts: object
+    ) -> flask.Response:
+        html = _PAGES.get_template(template).render(
+            sender=self._sender,
+            sender_address=self._address,
+            postal_address=self._settings.postal_address,
+            style=Markup(_STYLE),  # noqa: S704 our own file
+            **facts,
+        )
+        return flask.Response(html, status, {**HEADERS, **(headers or {})}, content_type="text/html; charset=utf-8")
+
+
+class LinkPages(Pages, ABC):
+    """What is behind one kind of link, `/<path>/<token>`, that people act on; see `Pages`."""
+
+    path: str
+    """The first part of the address."""
+    missing = "Please use the link at the end of the mail itself, or answer the mail and tell us what you want."
+    """What to do instead when a link is not ours."""
 
     def __call__(self, request: flask.Request) -> flask.Response:
         """Answer one request, whatever it is."""
@@ -112,22 +132,6 @@ class LinkPages(ABC):
             "that we must not write to it, and a receipt. Neither says who you are."
         )
         return self._say(200, "We keep nothing about you", sentence)
-
-    def _say(self, status: int, title: str, sentence: str, headers: Mapping[str, str] | None = None) -> flask.Response:
-        """A page that says one thing."""
-        return self._page("plain.html", status, headers, title=title, sentence=sentence)
-
-    def _page(
-        self, template: str, status: int = 200, headers: Mapping[str, str] | None = None, **facts: object
-    ) -> flask.Response:
-        html = _PAGES.get_template(template).render(
-            sender=self._sender,
-            sender_address=self._address,
-            postal_address=self._settings.postal_address,
-            style=Markup(_STYLE),  # noqa: S704 our own file
-            **facts,
-        )
-        return flask.Response(html, status, {**HEADERS, **(headers or {})}, content_type="text/html; charset=utf-8")
 
 
 def day(at: datetime) -> str:

@@ -11,22 +11,19 @@ import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from importlib.resources import files
 from typing import TYPE_CHECKING, Literal
 
 import flask
-import jinja2
 import msgspec
-from markupsafe import Markup
 
 from functions import origins
+from functions.html_pages import Pages
 from tidings import email_events, hits, topics
 from tidings.adapters.pubsub import Publisher
 from tidings.errors import TemporaryError
 from tidings.feedback import Feedback
 from tidings.hits import Verdict, Visit
 from tidings.link_tracking import PIXEL, leads_somewhere
-from tidings.message import sender
 from tidings.settings import Settings
 from tidings.store import LedgerEntry, Store
 from tidings.tokens import Hit, read_hit
@@ -46,21 +43,10 @@ METHODS = ("GET", "HEAD", "OPTIONS")
 _GIF = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAICRAEAOw==")
 """One transparent pixel, 43 bytes (https://www.w3.org/Graphics/GIF/spec-gif89a.txt)."""
 
-_STYLE = files("functions").joinpath("pages", "link.css").read_text("utf-8")
-_PAGES = jinja2.Environment(
-    loader=jinja2.PackageLoader("functions", "pages"), autoescape=True, undefined=jinja2.StrictUndefined
-)
 _HEADERS = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",  # the token is nobody's business but ours
     "X-Robots-Tag": "noindex",
-}
-_PAGE_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; style-src 'sha256-"
-        f"{base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()}'"
-    ),
-    "X-Content-Type-Options": "nosniff",
 }
 
 log = logging.getLogger(__name__)
@@ -76,15 +62,8 @@ class _Redirect(flask.Response):
         return headers
 
 
-class TrackingPages:
-    """Answers the requests to `/o/` and `/l/` of one function instance; any number of threads may call it.
-
-    Args:
-        settings: who sends, and the secret that signed the links.
-        store: the ledger, and what comes back.
-        publisher: takes the events.
-        clock: the time; only the shell reads one.
-    """
+class TrackingPages(Pages):
+    """Answers the requests to `/o/` and `/l/` of one function instance; see `Pages`."""
 
     def __init__(
         self,
@@ -93,13 +72,8 @@ class TrackingPages:
         publisher: Publisher,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._settings = settings
-        self._store = store
-        self._publisher = publisher
-        self._clock = clock
+        super().__init__(settings, store, publisher, clock)
         self._workers = ThreadPoolExecutor(WORKERS, "hits")
-        name, address = sender(settings)
-        self._sender = name or address
 
     def __call__(self, request: flask.Request) -> flask.Response:
         """Answer one request, whatever it is."""
@@ -117,18 +91,18 @@ class TrackingPages:
 
     def _link(self, hit: Hit | None, request: flask.Request) -> flask.Response:
         if hit is None or hit.link == PIXEL:
-            return self._page(404, *_UNKNOWN)
+            return self._say(404, *_UNKNOWN)
         try:
             entry = self._store.ledger_entry(hit.send_id)
         except TemporaryError as error:
             log.error("A link leads nowhere for now: %s", error, extra={"labels": {"fault": type(error).__name__}})
-            return self._page(503, *_AWAY, headers={"Retry-After": "5"})
+            return self._say(503, *_AWAY, headers={"Retry-After": "5"})
         if entry is None or hit.link > len(entry.links):
-            return self._page(410, "This link is too old", _GONE.format(sender=self._sender))
+            return self._say(410, "This link is too old", _GONE.format(sender=self._sender))
         target = entry.links[hit.link - 1]
         if not leads_somewhere(target):
             log.error("A target in the ledger cannot be redirected to", extra={"labels": {"link": hit.link}})
-            return self._page(404, *_UNKNOWN)
+            return self._say(404, *_UNKNOWN)
         self._keep(self._visit("clicked", hit, request), hit, entry)
         if request.method == "OPTIONS":
             return flask.Response(status=204, headers={"Allow": ", ".join(METHODS), **_HEADERS})
@@ -184,12 +158,6 @@ class TrackingPages:
             known = self._store.feedback(person, send_id, hits.MOST_OTHERS, origins=True)
             others = [one for one in known if one.feedback_id != itself]
         return hits.judge(visit, entry.updated_at, len(entry.links), others)
-
-    def _page(self, status: int, title: str, sentence: str, headers: dict[str, str] | None = None) -> flask.Response:
-        style = Markup(_STYLE)  # noqa: S704 our own file
-        html = _PAGES.get_template("link.html").render(title=title, sentence=sentence, style=style)
-        headers = {**_HEADERS, **_PAGE_HEADERS, **(headers or {})}
-        return flask.Response(html, status, headers, content_type="text/html; charset=utf-8")
 
 
 _UNKNOWN = ("This link does not work", "It was cut short on its way, or it is not ours. Please open it from the mail.")
