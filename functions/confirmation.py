@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import flask
 import msgspec
 
-from functions import origins, preferences
+from functions import origins
 from functions.html_pages import HEADERS, LinkPages
-from tidings import categories, choices
+from tidings import categories, choices, preferences
 from tidings.adapters.pubsub import Publisher
 from tidings.choices import Wording
 from tidings.privacy.erasure import erase

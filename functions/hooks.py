@@ -18,7 +18,6 @@ import flask
 
 from functions import answers, request_body
 from functions.answers import HttpError
-from functions.reports import Clerk
 from tidings import inbound_mail
 from tidings.adapters.pubsub import Publisher
 from tidings.consent import MARKETING
@@ -27,6 +26,7 @@ from tidings.settings import Settings, SettingsError
 from tidings.store import Store
 from tidings.tokens import read_unsubscribe
 from tidings.webhooks import mailgun, postmark, sendgrid, ses
+from tidings.webhooks.clerk import Clerk
 from tidings.webhooks.reports import AGE, AHEAD, ForgedError, Reading, check_basic
 
 BODY_BYTES = 5_000_000

@@ -17,14 +17,14 @@ from typing import TypeVar
 import flask
 import msgspec
 
-from functions import origins, preferences
+from functions import origins
 from functions.html_pages import LinkPages, day
-from functions.preferences import Change
-from tidings import categories, choices, topics
+from tidings import categories, choices, preferences, topics
 from tidings.choices import Choice
 from tidings.consent import MARKETING, SALE_AND_SHARING, address_digest, latest
 from tidings.errors import AddressError, PublishError
 from tidings.message import ascii_address
+from tidings.preferences import Change
 from tidings.store import ConsentRecord, Profile, Suppression
 from tidings.tokens import Preferences, read_preferences
 

@@ -8,11 +8,11 @@ import logging
 
 import flask
 
-from functions import origins, preferences
+from functions import origins
 from functions.html_pages import LinkPages
-from functions.preferences import Change
-from tidings import categories
+from tidings import categories, preferences
 from tidings.consent import MARKETING
+from tidings.preferences import Change
 from tidings.tokens import Preferences, Unsubscribe, read_unsubscribe, sign_preferences
 
 log = logging.getLogger(__name__)

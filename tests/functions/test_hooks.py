@@ -12,7 +12,6 @@ import pytest
 from msgspec.structs import replace
 
 from functions.hooks import BODY_BYTES, Hooks
-from functions.reports import AT_ONCE
 from tests.functions.mail_room import DEAD_LETTERS, EVENTS, MailRoom, ago
 from tests.sends import a_decision
 from tests.webhooks import requests
@@ -27,6 +26,7 @@ from tidings.feedback import Feedback
 from tidings.settings import SettingsError
 from tidings.store import Letter
 from tidings.tokens import sign_unsubscribe, unsubscribe_subject
+from tidings.webhooks.clerk import AT_ONCE
 
 ADDRESS = "ada@example.com"
 LINKS = ("https://shop.example/lamp", "http://www.sendgrid.com/")

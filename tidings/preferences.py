@@ -16,13 +16,13 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from tidings import topics
-from tidings.adapters.pubsub import Publisher
 from tidings.choices import NO_MAIL
 from tidings.consent import MARKETING, last_words, latest, objection, person_digest
 from tidings.events import Event
 from tidings.feedback import Origin
 from tidings.store import ConsentAction, ConsentRecord, Store
 from tidings.tokens import Confirmation, Preferences, Unsubscribe
+from tidings.topics import Publisher
 
 Link = Unsubscribe | Preferences | Confirmation
 """Whoever has one speaks for its `person`; `send_id` is the mail that carried it."""

@@ -11,16 +11,15 @@ from datetime import datetime
 import msgspec
 from msgspec.structs import replace
 
-from functions import preferences
-from functions.preferences import Change
-from tidings import dead_letter, email_events, sending, topics
-from tidings.adapters.pubsub import Message, Publisher
+from tidings import dead_letter, email_events, preferences, sending, topics
 from tidings.consent import MARKETING, address_digest
 from tidings.decisions import PERSON
 from tidings.feedback import Feedback
+from tidings.preferences import Change
 from tidings.settings import Settings
 from tidings.store import LedgerEntry, Store
 from tidings.tokens import Unsubscribe
+from tidings.topics import Message, Publisher
 from tidings.webhooks.reports import Report
 
 STEP = "hooks"
