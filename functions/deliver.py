@@ -43,6 +43,7 @@ from tidings.errors import (
     TidingsError,
     UnknownOutcomeError,
 )
+from tidings.ledger import OUTCOME_UNKNOWN
 from tidings.mail import Sender
 from tidings.message import check
 from tidings.sending import Outcome
@@ -276,9 +277,8 @@ class Mailer:
 
     def _leave_open(self, decision: Decision, message: Push, now: datetime) -> Ending:
         """Nobody can know whether it went out, so somebody has to look."""
-        detail = "outcome unknown: the mail was handed over, and no answer to it was recorded"
-        self._bury(message, "outcome_unknown", detail, now, decision)
-        return Ending("dead_lettered", detail=detail)
+        self._bury(message, "outcome_unknown", OUTCOME_UNKNOWN, now, decision)
+        return Ending("dead_lettered", detail=OUTCOME_UNKNOWN)
 
     def _bury(self, message: Push, reason: str, detail: str, now: datetime, decision: Decision | None = None) -> None:
         """Publish a dead letter; of a decision, unless there may be nothing left of it.

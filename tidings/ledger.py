@@ -3,9 +3,10 @@
     (none) --claim--> claimed --hand over--> handing_over --finish--> sent | suppressed | shadow | dead_lettered
                        |   ^-----release, repeat-----'
                        '-wait-> waiting --claim--> claimed
+    dead_lettered --reopen--> waiting
 
-`finish` may also end a `claimed` or `waiting` entry. A function that changes nothing returns the very entry it was
-given.
+`finish` may also end a `claimed` or `waiting` entry, and only a person reopens one. A function that changes nothing
+returns the very entry it was given.
 
 What was handed over and never answered for may have gone out, and nobody can know. A claim after the lease then finds
 it UNKNOWN, for a person to look at; or repeats it, as often as `REPEATS` allows for mail of its kind.
@@ -23,6 +24,9 @@ FINAL: frozenset[str] = frozenset(get_args(FinalStatus))
 
 REPEATS: dict[MailKind, int] = {"marketing": 0, "transactional": 1}
 """How often a mail is sent again of which nobody knows whether it went out."""
+
+OUTCOME_UNKNOWN = "outcome unknown: the mail was handed over, and no answer to it was recorded"
+"""The detail of a dead letter's entry of whose mail nobody knows whether it went out."""
 
 
 def claim(entry: LedgerEntry | None, decision: Decision, now: datetime, lease: timedelta) -> tuple[LedgerEntry, Claim]:
@@ -82,3 +86,30 @@ def finish(
         return entry
     ended = replace(entry, status=status, updated_at=now, reason=reason, detail=detail)
     return replace(ended, decision=decision, letter=None) if decision else ended
+
+
+def may_have_gone_out(entry: LedgerEntry) -> bool:
+    """Whether nobody can know of a dead letter's mail that it has not gone out, in the last try or in one before."""
+    return entry.detail == OUTCOME_UNKNOWN or entry.repeats > 0
+
+
+def reopen(entry: LedgerEntry, now: datetime, may_repeat: bool) -> LedgerEntry:
+    """Let what ended as a dead letter be tried again, from now on, and keep how it had ended.
+
+    What may have gone out stays ended, unless it `may_repeat`; then that is counted as any other repeat.
+    """
+    doubtful = may_have_gone_out(entry)
+    if entry.status != "dead_lettered" or (doubtful and not may_repeat):
+        return entry
+    return replace(
+        entry,
+        status="waiting",
+        updated_at=now,
+        lease_until=now,
+        waiting_since=now,
+        repeats=entry.repeats + doubtful,
+        reason=None,
+        detail="",
+        reopened_at=now,
+        reopened_from=": ".join(filter(None, (entry.reason, entry.detail))),
+    )

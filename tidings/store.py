@@ -150,6 +150,7 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
     `attempts` counts claims; `repeats` those of them that began again although the mail may have gone out.
     `lease_until` of an entry that waits is when its turn comes, and `waiting_since` stays when it was put aside first.
     `letter` is there once the mail was about to leave.
+    `reopened_at` and `reopened_from` are when, and after which reason and detail, a person let it be tried again last.
     """
 
     send_id: str
@@ -163,6 +164,8 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
     letter: Letter | None = None
     waiting_since: datetime | None = None
+    reopened_at: datetime | None = None
+    reopened_from: str = ""
 
     @property
     def links(self) -> tuple[str, ...]:
@@ -311,6 +314,14 @@ class Store(MailRecords, Protocol):
         Returns the entry as it is then, or None.
 
         `decision` is kept in place of the one that was claimed, and the letter goes: for people who were erased.
+        """
+
+    def reopen(self, send_id: str, now: datetime, may_repeat: bool = False) -> LedgerEntry | None:
+        """Let what was `dead_lettered` be tried again: `waiting`, and its turn is now. Any other entry stays as it is.
+
+        With `may_repeat` also what may have gone out already (`ledger.may_have_gone_out`), which stays otherwise.
+
+        Returns the entry as it is then, or None.
         """
 
     def ledger_entry(self, send_id: str) -> LedgerEntry | None:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from tests.contracts.samples import a_decision, at
 from tidings import ledger
-from tidings.decisions import Decision, MailKind
+from tidings.decisions import Decision, MailKind, Reason
 from tidings.store import Claim, LedgerEntry, Letter
 
 LEASE = timedelta(seconds=10)
@@ -161,3 +161,37 @@ def test_an_end_can_put_another_decision_in_place_of_the_one_that_was_claimed() 
     ended = ledger.finish(entry, "suppressed", at(2), "erased", "", bare)
     assert (ended.decision, ended.letter, ended.reason) == (bare, None, "erased")
     assert ledger.finish(entry, "sent", at(2), None, "").letter == entry.letter
+
+
+def an_entry_that_ended(detail: str, reason: Reason | None = None, *, repeats: int = 0) -> LedgerEntry:
+    """A dead letter, since 2."""
+    claimed, _ = ledger.claim(None, a_decision(), at(0), LEASE)
+    return ledger.finish(replace(claimed, repeats=repeats), "dead_lettered", at(2), reason, detail)
+
+
+def test_a_dead_letter_that_is_reopened_waits_for_its_turn_which_is_now() -> None:
+    """Whoever comes with its message may begin, the sweep finds it without one, and its end before is kept."""
+    reopened = ledger.reopen(an_entry_that_ended("no variable x", "render_failed"), at(60), may_repeat=False)
+    assert (reopened.status, reopened.reason, reopened.detail) == ("waiting", None, "")
+    assert (reopened.lease_until, reopened.waiting_since, reopened.updated_at) == (at(60), at(60), at(60))
+    assert (reopened.reopened_at, reopened.reopened_from) == (at(60), "render_failed: no variable x")
+    claimed, answer = ledger.claim(reopened, a_decision(), at(61), LEASE)
+    assert (claimed.attempts, claimed.repeats, answer) == (2, 0, Claim.GRANTED)
+
+
+@pytest.mark.parametrize("entry", [an_entry_that_ended(ledger.OUTCOME_UNKNOWN), an_entry_that_ended("x", repeats=1)])
+def test_what_may_have_gone_out_is_reopened_only_by_who_accepts_a_second_copy(entry: LedgerEntry) -> None:
+    """And it counts as a repeat, so that it is never again taken for one that cannot have gone out."""
+    assert ledger.reopen(entry, at(60), may_repeat=False) is entry
+    reopened = ledger.reopen(entry, at(60), may_repeat=True)
+    assert (reopened.status, reopened.repeats) == ("waiting", entry.repeats + 1)
+    failed = ledger.finish(reopened, "dead_lettered", at(61), "render_failed", "")
+    assert ledger.reopen(failed, at(62), may_repeat=False) is failed
+
+
+def test_nothing_but_a_dead_letter_is_reopened() -> None:
+    """Neither what goes on by itself, nor what has ended otherwise."""
+    claimed, _ = ledger.claim(None, a_decision(), at(0), LEASE)
+    others = [ledger.finish(claimed, status, at(1), None, "") for status in ("sent", "suppressed", "shadow")]
+    for entry in (claimed, an_entry_that_waits(), ledger.hand_over(claimed, at(1)), *others):
+        assert ledger.reopen(entry, at(60), may_repeat=True) is entry

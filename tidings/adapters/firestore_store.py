@@ -227,6 +227,15 @@ class FirestoreStore(MailRecords):
 
         return self._step(send_id, _Change(step))
 
+    def reopen(self, send_id: str, now: datetime, may_repeat: bool = False) -> LedgerEntry | None:
+        """See `Store.reopen`."""
+
+        def step(entry: LedgerEntry | None) -> tuple[LedgerEntry | None, LedgerEntry | None]:
+            after = entry and ledger.reopen(entry, now, may_repeat)
+            return after, after
+
+        return self._step(send_id, _Change(step))
+
     @patient
     def _step(self, send_id: str, change: _Change[_T]) -> _T:
         seen = Seen(self._send(send_id))

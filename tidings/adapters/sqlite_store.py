@@ -155,6 +155,15 @@ class SqliteStore(MailRecords):
 
         return self._step(send_id, step)
 
+    def reopen(self, send_id: str, now: datetime, may_repeat: bool = False) -> LedgerEntry | None:
+        """See `Store.reopen`."""
+
+        def step(entry: LedgerEntry | None) -> tuple[LedgerEntry | None, LedgerEntry | None]:
+            after = entry and ledger.reopen(entry, now, may_repeat)
+            return after, after
+
+        return self._step(send_id, step)
+
     def _step(self, send_id: str, step: Callable[[LedgerEntry | None], tuple[LedgerEntry | None, _T]]) -> _T:
         with self.writing() as db:
             row = db.execute("SELECT record FROM ledger WHERE send_id = ?", (send_id,)).fetchone()

@@ -119,4 +119,6 @@ def _mailing(entry: LedgerEntry) -> Mailing:
         repeats=entry.repeats,
         reason=entry.reason or "",
         detail=entry.detail,
+        reopened_at=entry.reopened_at,
+        reopened_from=entry.reopened_from,
     )

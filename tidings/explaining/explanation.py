@@ -62,6 +62,8 @@ class Mailing(msgspec.Struct, frozen=True, kw_only=True):
     repeats: int = 0
     reason: str = ""
     detail: str = ""
+    reopened_at: datetime | None = None
+    reopened_from: str = ""
 
 
 class Stop(msgspec.Struct, frozen=True, kw_only=True):

@@ -80,6 +80,8 @@ def _page(told: Explanation, zone: tzinfo) -> Iterator[str]:
     tries = f"{mailing.attempts} attempts" if mailing.attempts > 1 else "1 attempt"
     ending = f"{mailing.status} at {_clock(mailing.at, zone)}, {tries}"
     again = f", repeated {mailing.repeats} times because nobody knew whether it went out" if mailing.repeats else ""
+    if mailing.reopened_at is not None:
+        yield f"  a dead letter, replayed by hand at {_clock(mailing.reopened_at, zone)}: {mailing.reopened_from}"
     yield f"  in the end: {ending}{again}"
     yield f"\nsend id {told.send_id}"
 
