@@ -32,7 +32,9 @@ def write(folder: Path, body: str, name: str = "hello") -> None:
 
 def workers_of(pid: int) -> list[int]:
     """The renderers that a process has started."""
-    listed = subprocess.run(["ps", "-ww", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        ["ps", "-ww", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+    ).stdout
     rows = [line.split(maxsplit=2) for line in listed.splitlines()]
     return [int(row[0]) for row in rows if int(row[1]) == pid and "rendering_worker" in row[2]]
 

@@ -351,3 +351,17 @@ def test_a_shadow_of_a_rule_that_is_not_there_is_an_error(tmp_path, monkeypatch,
     assert "did you mean first?" in capsys.readouterr().out
     again.write_text(rule % "shadow, shadow_of: first")
     assert main(["rules", "check", *paths]) == 0
+
+
+@pytest.mark.parametrize(("paths", "told"), [(["rules"], 2), (["rules/thanks.yaml"], 1)])
+def test_rules_that_begin_each_other_are_an_error_also_when_only_one_of_them_is_asked_about(here, capsys, paths, told):
+    for name, other in (("thanks", "survey"), ("survey", "thanks")):
+        where = f"{{path: properties.campaign_id, equals: {other}}}"
+        text = GOOD.format(id=name).replace("{event: Product Added}", f"{{event: Email Sent, where: {where}}}")
+        a_rule(here, name, text.replace("category: cart", "kind: transactional"))
+    code, lines = check(capsys, *paths)
+    assert (code, len(lines)) == (1, told + 1)
+    assert lines[-2] == (
+        'rules/thanks.yaml:4: error trigger.performed: "Email Sent" - this can go on for ever: Email Sent of thanks'
+        " begins survey and Email Sent of survey begins thanks; nothing slows it down"
+    )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from tidings import documents, segments
-from tidings.checking import habits, names, never, template_data
+from tidings.checking import habits, loops, names, never, template_data
 from tidings.checking.findings import Finding, Remark, errors, shown
 from tidings.checking.lines import Lines, lines
 from tidings.checking.observed import Observed, Question
@@ -68,6 +68,7 @@ class Checked:
     segments: dict[str, Segment] = field(default_factory=dict)
     unused: list[str] = field(default_factory=list)
     _known: dict[str, Segment] = field(default_factory=dict)
+    _beside: dict[str, Rule] = field(default_factory=dict)
     _lines: dict[str, Lines] = field(default_factory=dict)
     _faults: list[Finding] = field(default_factory=list)
 
@@ -84,8 +85,10 @@ class Checked:
     def findings(self, observed: Observed | None = None) -> list[Finding]:
         """All that there is to say, file by file and line by line. `observed` holds the answers to `questions`."""
         found = list(self._faults)
+        going_on = loops.remarks([*self._beside.values(), *self.rules.values()])
         for label, rule in self.rules.items():
-            found += self._placed(label, self._of_rule(rule, observed))
+            loop = [going_on[rule.id]] if rule.id in going_on else []
+            found += self._placed(label, [*self._of_rule(rule, observed), *loop])
         for label, segment in self.segments.items():
             found += self._placed(label, self._of_segment(segment, observed))
         return sorted(found, key=lambda one: (one.file, one.line or 0, one.path))
@@ -133,14 +136,15 @@ def read(sources: Iterable[Source], catalogue: Catalogue) -> Checked:
         else:
             parsed.append((source, document))
     groups = [one for one in parsed if _is_segment(*one)]
-    rules = [one for one in parsed if not _is_segment(*one) and not one[0].is_context]
+    rules = [one for one in parsed if not _is_segment(*one)]
     _read_segments(checked, groups)
     there = {source.name for source, _ in groups}  # one that is refused exists nevertheless
     ids = {source.name for source, document in parsed if not _is_segment(source, document)}
     templates = {*catalogue.messages, *catalogue.broken}
     for source, document in rules:
+        rules_of = checked._beside if source.is_context else checked.rules
         try:
-            checked.rules[source.label] = read_rule(
+            rules_of[source.label] = read_rule(
                 document, source.name, [*catalogue.messages, *catalogue.broken], there, ids
             )
         except InvalidRuleError as error:
