@@ -18,7 +18,7 @@ import msgspec
 
 from functions import origins
 from functions.html_pages import Pages
-from tidings import email_events, hits, topics
+from tidings import email_events, hits, retention, topics
 from tidings.adapters.pubsub import Publisher
 from tidings.errors import TemporaryError
 from tidings.feedback import Feedback
@@ -117,18 +117,22 @@ class TrackingPages(Pages):
         work = self._workers.submit(self._record, visit, hit, entry)
         labels: dict[str, object] = {"kind": visit.kind}
         try:
-            verdict = work.result(PATIENCE)
+            found = work.result(PATIENCE)
         except TimeoutError:
             log.error("A hit is still being kept", extra={"labels": labels})
         except TemporaryError as error:
             fault = {"fault": type(error).__name__}
             log.error("A hit is lost, or nobody was told of it: %s", error, extra={"labels": labels | fault})
         else:
-            if verdict is not None:
-                log.info("A hit", extra={"labels": labels | {"agent": verdict.agent}})
+            if isinstance(found, Verdict):
+                log.info("A hit", extra={"labels": labels | {"agent": found.agent}})
+            elif found == "too_many":
+                log.info("A hit beyond those that are kept", extra={"labels": labels})
 
-    def _record(self, visit: Visit, hit: Hit, entry: LedgerEntry | None) -> Verdict | None:
-        """Keep a hit, and tell it when there is a person behind it; None when nobody knows the mail any more.
+    def _record(
+        self, visit: Visit, hit: Hit, entry: LedgerEntry | None
+    ) -> Verdict | Literal["unknown_mail", "too_many"]:
+        """Keep a hit, and tell it when there is a person behind it; or say why it is not kept.
 
         Raises:
             StoreError: the hit is not kept, or could not be looked at again.
@@ -136,7 +140,10 @@ class TrackingPages(Pages):
         """
         entry = entry or self._store.ledger_entry(hit.send_id)
         if entry is None:
-            return None
+            return "unknown_mail"
+        until = entry.updated_at + retention.LEDGER  # then nobody knows the mail any more
+        if not self._store.take(f"hits:{visit.kind}:{entry.send_id}", 1, hits.MOST_KEPT, until):
+            return "too_many"
         verdict = self._judge(visit, entry)
         feedback = _feedback(visit, entry, verdict)
         self._store.append_feedback([feedback])

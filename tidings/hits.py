@@ -47,6 +47,11 @@ BESIDE = timedelta(seconds=10)
 MOST_OTHERS = 20
 """So many of the latest hits of a mail are enough to judge the next one: more within ten seconds are a burst anyway."""
 
+MOST_KEPT = 500
+"""So many opens of a mail are kept and told, and so many clicks; whatever comes after is answered, and counted in the
+log. Three scanners that ask twice for each of fifty links leave room for people; and whoever has one link, and never
+stops asking for it, fills no store and does not flood the stream."""
+
 
 class Visit(NamedTuple):
     """One request for the pixel (`opened`) or a link (`clicked`) of a mail.

@@ -1,79 +1,22 @@
 """Opens and clicks through the Functions Framework, on a real store and a real Pub/Sub."""
 
-import logging
-import socket
-import sqlite3
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-import flask
 import pytest
-from werkzeug.test import Client, TestResponse
+from werkzeug.test import Client
 
-from functions.engage import Engage
-from tests.functions.mail_room import EVENTS, MailRoom, ago
+from tests.functions.mail_room import MailRoom
+from tests.functions.tracked_mail import CHROME, LINKS, PROXY, kept, link, said, send, visit
 from tests.sends import a_decision
-from tidings.adapters.firestore_store import FirestoreStore
-from tidings.adapters.pubsub import Publisher
-from tidings.adapters.sqlite_store import SqliteStore
-from tidings.decisions import Decision
-from tidings.events import Event
-from tidings.feedback import Feedback
 from tidings.store import Letter
-from tidings.tokens import Hit, sign_hit
-
-CHROME = (
-    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36"
-)
-PROXY = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)"
-LINKS = (
-    "https://shop.example/lamp?a=1&b=%20c&d=/x?y;z='q'|{w}#top?e=f&g",
-    "https://shop.example/cart",
-    "https://shop.example/help",
-    "http://shop.example/",
-)
 
 
 @pytest.fixture
 def client(room: MailRoom) -> Client:
     """One instance of the function."""
     return room.client("engage")
-
-
-def send(room: MailRoom, links: tuple[str, ...] = LINKS, minutes: float = 5, **fields: Any) -> Decision:
-    """A mail to Ada that went out so many minutes ago, as the mailer leaves it in the ledger."""
-    decision, at = a_decision(**fields), ago(minutes=minutes)
-    room.store.claim(decision, at, timedelta(minutes=2))
-    room.store.hand_over(decision.send_id, at, Letter(provider="smtp", subject="Your lamp", links=links))
-    room.store.finish(decision.send_id, "sent", at)
-    return decision
-
-
-def link(room: MailRoom, decision: Decision, number: int = 1) -> str:
-    """The path of a tracked link in that mail, or of its pixel."""
-    return f"/{'l' if number else 'o'}/{sign_hit(Hit(decision.send_id, number), room.settings.secret)}"
-
-
-def visit(client: Client, path: str, method: str = "GET", **headers: str) -> TestResponse:
-    """Open it with a browser, from Ada's address, unless the headers say otherwise."""
-    given = {"User-Agent": CHROME, "X-Forwarded-For": "192.0.2.7"} | {
-        name.replace("_", "-"): value for name, value in headers.items()
-    }
-    return client.open(path, method=method, headers=given)
-
-
-def kept(room: MailRoom) -> list[Feedback]:
-    """Every hit that is in the store, the first one first."""
-    return room.store.feedback("u:ada", origins=True)[::-1]
-
-
-def said(event: Event) -> dict[str, Any]:
-    """What an event says."""
-    return {"name": event.event, "person": event.person, **event.read("properties")}
 
 
 # where a link leads
@@ -271,89 +214,3 @@ def test_a_click_while_the_mail_server_is_still_thinking_is_a_scanners(room: Mai
     assert visit(client, link(room, decision)).status_code == 302
     assert [hit.reasons for hit in kept(room)] == [("clicked_too_soon",)]
     assert room.events() == []
-
-
-# when things are away
-
-
-def test_when_events_cannot_be_published_the_person_gets_their_page(
-    room: MailRoom, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The click is kept, and somebody is told that its event is lost."""
-    decision = send(room)
-    with pytest.MonkeyPatch.context() as environ:
-        environ.setenv("PUBSUB_EMULATOR_HOST", nobody_listens())
-        client = room.client("engage")
-        response = visit(client, link(room, decision))
-    assert (response.status_code, response.headers["Location"]) == (302, LINKS[0])
-    assert len(kept(room)) == 1
-    assert any(record.levelno == logging.ERROR for record in caplog.records)
-    assert "192.0.2.7" not in caplog.text
-    assert decision.send_id not in caplog.text
-
-
-def test_while_the_store_takes_nothing_the_person_gets_their_page(
-    room: MailRoom, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Reading the ledger works, writing does not: another process holds the file."""
-    decision = send(room)
-    store = SqliteStore(room.store_path, timeout=0.1)
-    engage = Engage(room.settings, store, Publisher(room.project))
-    app = _app(engage)
-    with closing(sqlite3.connect(room.store_path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        response = visit(app, link(room, decision))
-        other.execute("ROLLBACK")
-    assert (response.status_code, response.headers["Location"]) == (302, LINKS[0])
-    assert kept(room) == []
-    assert room.events() == []
-    assert [record.levelname for record in caplog.records if "lost" in record.message] == ["ERROR"]
-    store.close()
-
-
-def test_while_the_store_is_slow_the_person_gets_their_page_and_the_hit_is_kept_later(
-    room: MailRoom, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("functions.tracking.PATIENCE", 0.05)
-    decision = send(room)
-    store = SqliteStore(room.store_path, timeout=30)
-    app = _app(Engage(room.settings, store, Publisher(room.project)))
-    with closing(sqlite3.connect(room.store_path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        assert visit(app, link(room, decision)).status_code == 302
-        assert kept(room) == []
-        other.execute("ROLLBACK")
-    until = time.monotonic() + 20
-    while not (events := room.messages(EVENTS)) and time.monotonic() < until:
-        pass
-    assert len(events) == 1
-    assert len(kept(room)) == 1
-    store.close()
-
-
-def test_while_the_ledger_cannot_be_read_the_person_is_asked_to_try_again(room: MailRoom) -> None:
-    """Nobody knows where the link leads; and the picture is there all the same."""
-    decision = send(room)
-    with pytest.MonkeyPatch.context() as environ:
-        environ.setenv("FIRESTORE_EMULATOR_HOST", nobody_listens())
-        away = FirestoreStore(room.project, timeout=0.2)
-    app = _app(Engage(room.settings, away, Publisher(room.project)))
-    response = visit(app, link(room, decision))
-    assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
-    assert "try again in a moment" in response.text
-    assert len(visit(app, link(room, decision, 0)).data) == 43
-    away.close()
-
-
-def nobody_listens() -> str:
-    """An address of this machine that refuses every connection."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return f"127.0.0.1:{server.getsockname()[1]}"
-
-
-def _app(engage: Engage) -> Client:
-    """A function of one's own making, behind real HTTP semantics."""
-    app = flask.Flask("engage")
-    methods = ["GET", "HEAD", "POST", "OPTIONS"]
-    app.add_url_rule("/<path:path>", view_func=lambda path: engage(flask.request), methods=methods)
-    return app.test_client()
