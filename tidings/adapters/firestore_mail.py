@@ -103,7 +103,7 @@ class MailRecords(Access):
 
     @patient
     def tally(self, name: str, counts: Mapping[str, int], expires_at: datetime) -> None:
-        """See `Store.tally`. One document bears about one write a second: docs/sending-limits.md says what that allows."""
+        """See `Store.tally`. One document bears about one write a second: see docs/sending-limits.md."""
         more = {what: firestore.Increment(count) for what, count in counts.items()}
         document = self._shared("tallies", name)
         document.set({"counts": more, "expires_at": expires_at}, merge=True, retry=None, timeout=self.timeout)
