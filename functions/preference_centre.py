@@ -267,7 +267,7 @@ def _standing(kinds: Sequence[Choice], records: Sequence[ConsentRecord]) -> str:
         return "You have stopped all of it. Tick what you would like: you get that, and nothing else."
     if not any(one.on for one in kinds):
         return "You get none of it. Tick what you would like: you get that, and nothing else."
-    return "You get what is ticked. Take a tick away, save, and it ends with the next mail."
+    return "You get what is ticked. To end something, untick it and save."
 
 
 def _is_all_stopped(kinds: Sequence[Choice], records: Sequence[ConsentRecord]) -> bool:

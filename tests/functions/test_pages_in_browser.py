@@ -8,7 +8,9 @@ from tests.functions.mail_room import MailRoom, ago
 from tests.functions.test_confirmation import link as confirmation_link
 from tests.functions.test_preference_centre import link, may
 from tests.local.browser import Browser, missing
+from tests.sends import a_decision
 from tests.support import require
+from tidings.tokens import sign_unsubscribe
 
 
 @pytest.fixture
@@ -64,3 +66,15 @@ def test_a_subscription_is_confirmed_on_a_phone_without_javascript(room: MailRoo
         press(phone, "Yes, send it to me")
         assert text(phone, "h1") == "Thank you"
     assert [event.event for event in room.events()] == ["Consent Confirmed"]
+
+
+def test_no_page_runs_out_of_the_smallest_screen(room: MailRoom) -> None:
+    """320 pixels, or a page at 400% (WCAG 1.4.10), and a kind of mail whose name is as long as a rule may call it."""
+    require(missing())
+    longest = "x" * 63
+    room.consent("u:ada", longest, given=True, at=ago(minutes=10))
+    leave = "/u/" + sign_unsubscribe("u:ada", longest, a_decision().send_id, room.settings.secret)
+    with room.served("engage") as url, Browser(width=320, height=640) as browser:
+        for path in (leave, link(room), confirmation_link(room, "erase"), "/l/cut-short"):
+            browser.open(url.rstrip("/") + path)
+            assert browser.run("document.documentElement.scrollWidth") == 320, text(browser, "h1")
