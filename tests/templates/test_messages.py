@@ -158,6 +158,29 @@ def test_mail_that_asks_shows_the_link_and_no_name_and_sells_nothing(message: st
     assert ("rase" in mail.text) is (message == "confirm-data-request" and what == "erase")
 
 
+@pytest.mark.parametrize("name", ["Win a phone: evil.example", "evil.example", "Ada\n\nYou are locked out", "x" * 61, 5])
+@pytest.mark.parametrize("trait", ["firstName", "first_name", "name"])
+def test_an_advertisement_is_nobodys_name(trait: str, name: object) -> None:
+    """Whoever signs a stranger up must not be able to have us write to them what they like."""
+    for message in ("welcome", "we-miss-you"):
+        facts = example(message)
+        for language in ("en", "de"):
+            facts["person"]["traits"] = {"locale": language, trait: name}
+            mail = render(message, facts)
+            assert re.search(r"^H[ae]llo,$", mail.text, re.M)
+            assert re.search(r">H[ae]llo,<", mail.html)
+
+
+@pytest.mark.parametrize("name", ["Ada", "Zoë-Mæ", "J.R. O'Neill", "محمد", "Dr. Ada Lovelace, PhD", "M\u200dx"])
+def test_every_real_name_is_greeted(name: str) -> None:
+    """Dots, hyphens, other scripts."""
+    facts = example("welcome")
+    facts["person"]["traits"] = {"name": f" {name} "}
+    mail = render("welcome", facts)
+    assert f"Hello {name}," in mail.text
+    assert f">Hello {name},<" in mail.html
+
+
 @pytest.mark.parametrize("message", TO_A_PERSON)
 def test_every_mail_to_a_person_leads_to_their_choices(message: str) -> None:
     """Receipts too: what we keep about somebody is not a matter of marketing."""

@@ -95,7 +95,7 @@ def environment(folder: str) -> jinja2.Environment:
         lstrip_blocks=True,
     )
     there.globals.clear()  # range and lipsum can fill the memory; facts are all that a message needs
-    there.filters["money"] = filters.money
+    there.filters |= {"first_name": filters.first_name, "money": filters.money}
     there.tests["web_url"] = filters.is_web_url
     return there
 

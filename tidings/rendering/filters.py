@@ -1,6 +1,8 @@
-"""What a template can do beside Jinja's own: prices as the mail's language writes them, and looking at links."""
+"""What a template can do beside Jinja's own: prices as the mail's language writes them, names, and looking at links."""
 
 import math
+import re
+from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -32,6 +34,25 @@ def money(context: Context, amount: object, currency: str = "") -> str:
     cents = get_currency_precision(code)
     pattern = "#,##0." + "0" * cents if cents else "#,##0"
     return f"{format_decimal(number, pattern, locale=locale)} {code}".strip()
+
+
+_LONGEST_NAME = 60
+_NO_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069:/@<>]|\w\.\w{2,}|www\b", re.IGNORECASE)
+"""What mail programs make a link of, `win.example` included, and what turns or breaks a line."""
+
+
+def first_name(traits: object) -> str:
+    """What to call somebody in a mail; empty when nothing is known, or what is known would be an advertisement.
+
+    Anybody can type somebody else's address into a form, and "Win a phone: evil.example" for a name. A welcome goes out
+    without consent, so it would carry that to a stranger, signed by us.
+    """
+    if not isinstance(traits, Mapping):
+        return ""
+    known = (traits.get(name) for name in ("firstName", "first_name", "name"))
+    found = next(filter(None, known), "")
+    name = found.strip() if isinstance(found, str) else ""
+    return "" if len(name) > _LONGEST_NAME or _NO_NAME.search(name) else name
 
 
 def is_web_url(value: object) -> bool:
