@@ -91,6 +91,7 @@ def test_the_html_is_made_for_mail_clients(message: str) -> None:
     """Styles inlined, screen readers skip tables that are layout, a language, nothing fetched, nothing run."""
     html = render(message, example(message)).html
     assert '<html lang="en"' in html
+    assert re.search(r'<div [^>]*lang="en"', html), "Gmail takes <html> away, and the language with it"
     assert "prefers-color-scheme: dark" in html
     assert re.search(r'class="card"[^>]* style="', html)
     tables = re.findall(r"<table[^>]*>", html)
