@@ -216,6 +216,11 @@ def test_money_reads_like_a_price(message: Path, expression: str, shown: str) ->
         ("//shop.example", False),
         ("https://", False),
         ("https://[", False),
+        ("https://evil.example\\@shop.example", False),
+        ("https://shop.example@evil.example", False),
+        ("https://shop.example/ a", False),
+        ("java\nscript:alert(1)", False),
+        ("https://shop.example/\u202egpj.exe", False),
         ("", False),
         (7, False),
         (None, False),
@@ -225,6 +230,34 @@ def test_only_web_addresses_become_links(message: Path, url: object, shown: bool
     """Events come from browsers, and what they say is not a link until it was looked at."""
     (message / "subject.txt").write_text("{{ url is web_url }}")
     assert rendered(message, {**FACTS, "url": url}).subject == str(shown)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://shop.example/a", True),
+        ("https://WWW.Shop.example:8443/a", True),
+        ("https://cdn.example/a.png", True),
+        ("https://notshop.example", False),
+        ("https://shop.example.evil.example", False),
+        ("https://evil.example/shop.example", False),
+        ("https://evil.example?shop.example", False),
+        ("https://evil.example\uff0f.shop.example", False),
+        ("https://example", False),
+    ],
+)
+def test_a_folder_says_where_links_may_lead(message: Path, url: str, shown: bool) -> None:
+    """Whoever reads the write key out of a web page can send any link; then it leads to the shop or it is none."""
+    (message.parent / "_hosts.txt").write_text("# ours\nshop.example\n\nCDN.example # pictures\n")
+    (message / "subject.txt").write_text("{{ url is web_url }}")
+    assert rendered(message, {**FACTS, "url": url}).subject == str(shown)
+
+
+def test_a_list_of_no_hosts_allows_none(message: Path) -> None:
+    """Whoever wrote only a comment meant to close it, and not to open it."""
+    (message.parent / "_hosts.txt").write_text("# nowhere yet\n")
+    (message / "subject.txt").write_text("{{ 'https://shop.example' is web_url }}")
+    assert rendered(message).subject == "False"
 
 
 def test_the_messages_of_a_folder_can_be_listed(message: Path) -> None:

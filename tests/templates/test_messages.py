@@ -159,7 +159,9 @@ def test_mail_that_asks_shows_the_link_and_no_name_and_sells_nothing(message: st
     assert ("rase" in mail.text) is (message == "confirm-data-request" and what == "erase")
 
 
-@pytest.mark.parametrize("name", ["Win a phone: evil.example", "evil.example", "Ada\n\nYou are locked out", "x" * 61, 5])
+@pytest.mark.parametrize(
+    "name", ["Win a phone: evil.example", "evil.example", "Ada\n\nYou are locked out", "x" * 61, 5]
+)
 @pytest.mark.parametrize("trait", ["firstName", "first_name", "name"])
 def test_an_advertisement_is_nobodys_name(trait: str, name: object) -> None:
     """Whoever signs a stranger up must not be able to have us write to them what they like."""

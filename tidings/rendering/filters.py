@@ -14,6 +14,12 @@ from jinja2.runtime import Context
 BASE_LANGUAGE = "en"
 """What a folder of templates is written in that does not say so in `_language.txt`."""
 
+HOSTS = "_hosts.txt"
+"""The file of a folder of templates that says where links of events may lead: a host a line, with what is under it."""
+
+_DISGUISE = re.compile(r"[\\\s\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
+"""What makes a link look as if it led elsewhere."""
+
 _LARGEST = 1e15
 """From here on a double does not hold cents any more, and it is no price."""
 
@@ -55,14 +61,33 @@ def first_name(traits: object) -> str:
     return "" if len(name) > _LONGEST_NAME or _NO_NAME.search(name) else name
 
 
-def is_web_url(value: object) -> bool:
-    """Whether a link from an event may be shown: browsers send events, so `javascript:` can stand in one."""
-    if not isinstance(value, str):
+@jinja2.pass_environment
+def is_web_url(environment: jinja2.Environment, value: object) -> bool:
+    """Whether a link from an event may be shown: browsers send events, so anything at all can stand in one.
+
+    It is one of the web, it leads where it seems to (browsers read a backslash as a slash, and what is before an @ as a
+    name), and to a host of `_hosts.txt`, if the folder of templates has one.
+    """
+    if not isinstance(value, str) or _DISGUISE.search(value):
         return False
     try:
-        return urlsplit(value).scheme in {"http", "https"} and bool(urlsplit(value).hostname)
+        link = urlsplit(value)
     except ValueError:
         return False
+    if link.scheme not in {"http", "https"} or not link.hostname or link.username is not None:
+        return False
+    allowed = _hosts(environment)
+    return allowed is None or any(link.hostname == host or link.hostname.endswith(f".{host}") for host in allowed)
+
+
+def _hosts(environment: jinja2.Environment) -> list[str] | None:
+    """Where links of events may lead; None for everywhere."""
+    try:
+        listed = environment.get_template(HOSTS).render()
+    except jinja2.TemplateNotFound:
+        return None
+    lines = (line.partition("#")[0].strip().lower() for line in listed.splitlines())
+    return [line for line in lines if line]
 
 
 @lru_cache(maxsize=64)
