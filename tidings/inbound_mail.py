@@ -26,6 +26,9 @@ from tidings.webhooks.reports import Report
 READ_BYTES = 128_000
 """So much of a mail is looked at: what it says of itself, and the headers of the mail that it returns, come first."""
 
+_HEADER_CHARACTERS = 2_000
+"""So much of a header. The library takes half a minute for one that is made to be slow to read, and long enough."""
+
 _MOST_PARTS = 60
 """A mail that announces more parts is no bounce. Reading parts inside of parts costs their depth for every line."""
 
@@ -33,6 +36,7 @@ _MOST_RECIPIENTS = 20
 _VERP = re.compile(r"\+([0-9a-f]{32})@")
 _OUR_MESSAGE_ID = re.compile(r"<([0-9a-f]{32})@[^<>\s]{1,255}>")
 _ADDRESSED = ("X-Original-To", "Delivered-To", "Envelope-To", "X-Envelope-To", "X-Forwarded-To", "To")
+_DELAYED = re.compile(r"\b(delay(ed)?|warning)\b", re.IGNORECASE)
 _DAEMON = re.compile(r"(mailer-daemon|postmaster|mail-daemon|mdaemon)(?![a-z0-9])", re.IGNORECASE)
 _ACTIONS: dict[str, FeedbackKind] = {
     "failed": "bounced",
@@ -77,11 +81,23 @@ def read(data: bytes, now: datetime, addressed: str = "") -> Inbound:
         return Inbound("unknown")
 
 
+class _Clipped(policy.Compat32):
+    """Reads of every header what may matter of it."""
+
+    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
+        """Name and value of one header."""
+        name, value = super().header_source_parse(sourcelines)
+        return name, value[:_HEADER_CHARACTERS]
+
+
+_POLICY = _Clipped()
+
+
 class _Mail:
     """A mail, and what is asked of it more than once."""
 
     def __init__(self, data: bytes, now: datetime, addressed: str) -> None:
-        self.message: Message = message_from_bytes(data, policy=policy.compat32)
+        self.message: Message = message_from_bytes(data, policy=_POLICY)
         self.now = now
         self.parts = list(self.message.walk())
         self.send_id = self._joined(addressed)
@@ -134,7 +150,8 @@ def _sort(mail: _Mail) -> Inbound:
     if token := read_unsubscribe_subject(_decoded(mail.header("Subject"))):
         return Inbound("unsubscribe", token=token)
     if _is_bounce(mail):
-        return Inbound("bounce", [_report(mail, "bounced")])
+        is_delayed = _DELAYED.search(_decoded(mail.header("Subject")))
+        return Inbound("bounce", [_report(mail, "deferred" if is_delayed else "bounced")])
     if _is_automatic(mail):
         return Inbound("automatic")
     return Inbound("unknown")
@@ -154,8 +171,16 @@ def _statuses(mail: _Mail) -> Iterator[Report]:
         status = status_in(_text(block, "Status"))
         if status.endswith(".0.0") or not status:  # Exim's, and Google's: what the other server said is more precise
             status = status_in(_text(block, "Diagnostic-Code")) or status
-        recipient = _text(block, "Original-Recipient") or _text(block, "Final-Recipient")
-        yield _report(mail, kind, status, recipient.rpartition(";")[2].strip(" \t<>"), number)
+        yield _report(mail, kind, status, _recipient(block), number)
+
+
+def _recipient(block: Message) -> str:
+    """Whose mailbox failed. Where a mail was passed on that is not whom we wrote to, who is the original recipient."""
+    for name in ("Final-Recipient", "Original-Recipient"):
+        address = _text(block, name).rpartition(";")[2].strip(" \t<>")
+        if "@" in address:
+            return address
+    return ""
 
 
 def _report(mail: _Mail, kind: FeedbackKind, status: str = "", recipient: str = "", number: int = 0) -> Report:
@@ -166,7 +191,7 @@ def _report(mail: _Mail, kind: FeedbackKind, status: str = "", recipient: str = 
         kind=kind,
         at=mail.at,
         send_id=mail.send_id,
-        recipient=recipient if "@" in recipient else "",
+        recipient=recipient,
         verdict="temporary" if kind == "deferred" else classify(status) if failed else None,
         status=status if failed else "",
     )
@@ -207,7 +232,7 @@ def _is_automatic(mail: _Mail) -> bool:
 
 def _text(message: Message, name: str) -> str:
     """A header as it stands, unfolded; empty when there is none."""
-    return re.sub(r"\r?\n(?=[ \t])", "", str(message.get(name, "")))[:4000]
+    return re.sub(r"\r?\n(?=[ \t])", "", str(message.get(name, "")))
 
 
 def _decoded(text: str) -> str:

@@ -43,7 +43,7 @@ BOUNCES = [
     ("google-spam", "bounced", "refused", "5.0.0", "ada@example.com"),
     ("office365", "bounced", "dead_address", "5.1.10", "ada@example.com"),
     ("office365-policy", "bounced", "refused", "5.7.124", "ada@example.com"),
-    ("sendmail", "bounced", "refused", "5.2.2", "ada@example.com"),
+    ("sendmail", "bounced", "address", "5.2.2", "ada@example.com"),
     ("yahoo", "bounced", None, "", ""),
 ]
 
@@ -148,6 +148,35 @@ def test_an_address_in_angle_brackets_is_the_same_address() -> None:
     assert read(bracketed, NOW).reports[0].recipient == read(mail("postfix"), NOW).reports[0].recipient
 
 
+def test_a_mail_that_was_passed_on_failed_where_it_was_passed_on_to() -> None:
+    """So the address that we wrote to, which servers call the original recipient, is not the dead one."""
+    passed_on = mail("postfix").replace(
+        b"Final-Recipient: rfc822; ada@example.com", b"Final-Recipient: rfc822; x@y.example"
+    )
+    assert b"Original-Recipient: rfc822;ada@example.com" in passed_on
+    assert [one.recipient for one in read(passed_on, NOW).reports] == ["x@y.example"]
+
+
+def test_where_the_final_recipient_is_no_address_the_original_one_counts() -> None:
+    local = mail("postfix").replace(b"Final-Recipient: rfc822; ada@example.com", b"Final-Recipient: LOCAL;<>")
+    assert [one.recipient for one in read(local, NOW).reports] == ["ada@example.com"]
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "Warning: message 1aBcDe-000001-Ab delayed 24 hours",
+        "Delivery Status Notification (Delay)",
+        "=?utf-8?q?Delayed_Mail?=",
+    ],
+)
+def test_a_warning_in_no_known_format_is_no_bounce(subject: str) -> None:
+    """The mail is still on its way, and old Exim and Gmail say so in words alone."""
+    warning = a_mail(From="Mailer-Daemon@mx.example", To=f"bounces+{SEND_ID}@shop.example", Subject=subject)
+    (report,) = read(warning, NOW).reports
+    assert (report.kind, report.verdict, report.send_id) == ("deferred", "temporary", SEND_ID)
+
+
 def test_a_bounce_of_two_recipients_is_two_reports() -> None:
     """As a mail that was passed on to several can cause it."""
     block = b"Final-Recipient: rfc822; other@example.org\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n"
@@ -236,6 +265,14 @@ def test_parts_inside_of_parts_inside_of_parts_are_not_followed() -> None:
     parts = [b"Content-Type: multipart/mixed; boundary=%d\r\n\r\n--%d\r\n" % (n, n) for n in range(100)]
     head = b"From: mailer-daemon@example.net\r\n" + b"".join(parts)
     assert read(head + b"a\r\n" * 30_000, NOW) == Inbound("unknown")
+
+
+def test_of_a_header_that_is_made_to_be_slow_only_the_beginning_is_read() -> None:
+    """This one would keep the library busy for a minute, and anybody may write to a return path."""
+    slow = b'Content-Type: multipart/report; a="' + b";" * 120_000
+    assert read(slow + b"\r\n\r\nHello\r\n", NOW) == Inbound("unknown")
+    late = b'Content-Type: multipart/report; a="' + b"x" * 3000 + b'"; report-type=delivery-status\r\n\r\nHello\r\n'
+    assert read(late, NOW) == Inbound("unknown")
 
 
 def test_mails_inside_of_mails_inside_of_mails_are_survived() -> None:
