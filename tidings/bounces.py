@@ -19,7 +19,8 @@ _FIRM: tuple[tuple[str, Verdict], ...] = (
     (r"4\.\d+\.\d+", "temporary"),
     (r"5\.1\.(1|2|3|6|10)", "dead_address"),  # no mailbox, no domain, bad syntax, moved away, null MX
     (r"5\.1\.[78]", "refused"),  # these two of 5.1 are about the sender
-    (r"5\.2\.[23]", "refused"),  # the mailbox is full, or this mail is too large for it
+    (r"5\.2\.2", "address"),  # the mailbox is full, which says nothing against the mail
+    (r"5\.2\.3", "refused"),  # this mail is too large for it
     (r"5\.[67]\.\d+", "refused"),  # content; policy: spam, authentication, reputation
 )
 """What these say is not overruled by a provider's own word for it."""
@@ -29,7 +30,8 @@ _OPEN: tuple[tuple[str, Verdict], ...] = (
         r"5\.[12]\.\d+",
         "address",
     ),  # 5.2.1 as well: Gmail says it of closed accounts, and of those that get too much mail
-    (r"5\.4\.4", "address"),  # no route to the domain
+    # No route to the domain, no such domain; nobody answers, which Microsoft says of people whom it does not know.
+    (r"5\.4\.(1|4|310)", "address"),
     (r"5\.\d+\.\d+", "refused"),
 )
 _STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.]*\d)")

@@ -70,7 +70,7 @@ REFUSALS = [
     ("RCPT", "551 user not local", AddressError, False),
     ("RCPT", "553 mailbox name not allowed", AddressError, False),
     ("RCPT", "550 5.4.4 no route to the domain", AddressError, False),
-    ("RCPT", "552 5.2.2 mailbox full", RefusedError, False),
+    ("RCPT", "552 5.2.2 mailbox full", AddressError, False),
     ("RCPT", "550 5.7.1 blocked by policy", RefusedError, False),
     ("RCPT", "554 5.7.1 listed at a blocklist", RefusedError, False),
     ("DATA", "451 4.3.0 not now", TemporaryError, True),

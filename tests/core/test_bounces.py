@@ -22,10 +22,12 @@ VERDICTS: tuple[Verdict, ...] = ("dead_address", "address", "refused", "temporar
         ("5.1.7", "refused"),  # the sender's syntax
         ("5.1.8", "refused"),  # the sender's domain
         ("5.2.1", "address"),  # disabled; or too much mail for it
-        ("5.2.2", "refused"),  # full
+        ("5.2.2", "address"),  # full
         ("5.2.3", "refused"),  # this mail is too large
         ("5.4.4", "address"),  # no route
-        ("5.4.1", "refused"),
+        ("5.4.310", "address"),  # no such domain, as Exchange Online says it
+        ("5.4.1", "address"),  # unknown to Microsoft's edge
+        ("5.4.6", "refused"),  # a loop
         ("5.6.0", "refused"),  # content
         ("5.7.1", "refused"),  # policy
         ("5.7.26", "refused"),  # authentication

@@ -115,6 +115,23 @@ def test_one_unreadable_event_of_many_does_not_hold_up_the_others() -> None:
     assert len(reading.unreadable) == 4
 
 
+@pytest.mark.parametrize("reason", ["suppress-bounce", "suppress-complaint", "suppress-unsubscribe"])
+def test_what_mailgun_did_not_even_try_is_no_word_of_a_mail_server(reason: str) -> None:
+    """Whatever status it writes beside it."""
+    content = sample("mailgun", "failed, permanent, suppressed")
+    content["event-data"] |= {"reason": reason, "delivery-status": {"code": 605, "enhanced-code": "5.1.1"}}
+    assert [one.verdict for one in parsed("mailgun", content).reports] == ["address"]
+
+
+def test_a_status_of_sendgrids_that_is_none_leaves_it_to_the_servers_words() -> None:
+    (bounce,) = sample("sendgrid", "bounce")
+    said = {**bounce, "status": "550", "reason": "550 5.7.1 <ada@example.com> refused"}
+    (report,) = parsed("sendgrid", [said]).reports
+    assert (report.status, report.verdict) == ("5.7.1", "refused")
+    (report,) = parsed("sendgrid", [{**said, "status": "ada@example.com", "reason": ""}]).reports
+    assert report.status == ""
+
+
 def test_an_event_that_nobody_has_heard_of_is_counted_without_its_name_if_that_is_odd() -> None:
     (good,) = sample("sendgrid", "delivered")
     reading = parsed("sendgrid", [{**good, "event": "account_status_change"}, {**good, "event": "ada@example.com"}])

@@ -73,7 +73,7 @@ def published(body: bytes = PUBLISHED_BODY, **other: Any) -> Callable[[], None]:
 def test_the_signed_sample_that_sendgrid_publishes_is_accepted() -> None:
     published()()
     (report,) = sendgrid.parse(PUBLISHED_BODY).reports
-    assert (report.kind, report.verdict, report.note) == ("bounced", "address", "dropped")
+    assert (report.kind, report.verdict, report.note) == ("bounced", "address", "dropped, bounced address")
 
 
 def test_the_published_sample_is_refused_with_any_byte_flipped_and_without_its_line_end() -> None:

@@ -26,11 +26,9 @@ _KINDS: Mapping[str, FeedbackKind] = {
     "opened": "opened",
     "clicked": "clicked",
 }
+_LISTED = frozenset({"suppress-bounce", "suppress-complaint", "suppress-unsubscribe"})
+"""On a list of Mailgun's, for something that happened before, and that was reported then; no mail server was asked."""
 _REASONS: Mapping[str, Verdict] = {
-    # On a list of Mailgun's, for something that happened before, and that was reported then.
-    "suppress-bounce": "address",
-    "suppress-complaint": "address",
-    "suppress-unsubscribe": "address",
     "espblock": "refused",
     "old": "temporary",  # tried until its time was up
 }
@@ -152,6 +150,8 @@ def _status(delivery: _Delivery) -> str:
 def _verdict(event: _Event, kind: FeedbackKind, status: str) -> Verdict | None:
     if kind == "deferred":
         return "temporary"
+    if event.reason in _LISTED:
+        return "address"
     code = event.delivery_status.code if event.delivery_status else None
     # Without an enhanced status these three speak of the mailbox, as in SMTP, and not always for good.
     by_code: Verdict = "address" if str(code).removesuffix(".0") in ("550", "551", "553") else "refused"

@@ -139,7 +139,8 @@ def parse(body: bytes) -> Reading:
 def _report(event: _Event, kind: FeedbackKind) -> Report:
     said = event.reason or event.response or ""
     failed = kind in ("bounced", "deferred")
-    status = (event.status if event.status and not event.status.endswith(".0.0") else None) or status_in(said)
+    given = status_in(event.status or "")
+    status = (given if not given.endswith(".0.0") else "") or status_in(said)
     is_machine = bool(event.sg_machine_open)
     return Report(
         provider="sendgrid",
@@ -149,14 +150,19 @@ def _report(event: _Event, kind: FeedbackKind) -> Report:
         send_id=join(event.send_id, event.smtp_id),
         recipient=event.email or "",
         verdict=_verdict(event, kind, status) if failed else None,
-        status=(status or event.status or "") if failed else "",
-        note=(event.type or event.event) if kind == "bounced" else "",
+        status=(status or given) if failed else "",
+        note=_note(event) if kind == "bounced" else "",
         everything=event.event != "group_unsubscribe",
         agent="prefetch" if is_machine else "unknown",
         reasons=("sg_machine_open",) if is_machine else (),
         url=event.url or "",
         origin=Origin(ip=event.ip or "", user_agent=event.useragent or "") if kind in ("opened", "clicked") else None,
     )
+
+
+def _note(event: _Event) -> str:
+    reason = (event.reason or "").lower()
+    return f"dropped, {reason}" if event.event == "dropped" and reason in _DROPS else event.type or event.event
 
 
 def _verdict(event: _Event, kind: FeedbackKind, status: str) -> Verdict | None:

@@ -49,10 +49,13 @@ _HASHES = {"1": SHA1, "2": SHA256}
 _PERMANENT: Mapping[str, Verdict] = {
     "General": "dead_address",
     "NoEmail": "dead_address",
-    # On a list of Amazon's, for something that happened before, and that was reported then.
-    "Suppressed": "address",
-    "OnAccountSuppressionList": "address",
+    # It bounced lately as none, when another customer of Amazon's wrote to it: this is all that we hear of it, and it
+    # counts against us there like a bounce of our own.
+    "Suppressed": "dead_address",
 }
+_LISTED = "OnAccountSuppressionList"
+"""On the account's own list, for a bounce or a complaint that was reported when it happened. The status that comes with
+it, 5.1.1, is Amazon's own, and no mail server has said it."""
 _TRANSIENT: Mapping[str, Verdict] = {
     "MessageTooLarge": "refused",
     "ContentRejected": "refused",
@@ -224,6 +227,8 @@ def _reports(event: _Event) -> Sequence[Report]:
 def _failure(event: _Event, part: _Part, one: _Recipient, number: int, kind: FeedbackKind = "bounced") -> Report:
     status = one.status if one.status and status_in(one.status) else status_in(one.diagnostic_code or "")
     sub_type = part.bounce_sub_type or ""
+    if sub_type == _LISTED:
+        return _report(event, part, kind, one.email_address or "", number, verdict="address", note=sub_type)
     hint: Verdict | None = None
     if part.bounce_type == "Permanent":
         hint = _PERMANENT.get(sub_type, "address")
