@@ -3,8 +3,9 @@
 `POST /hooks/<provider>` is for providers, each of them let in by its own kind of proof, and
 `POST /hooks/inbound?to=<address>` for a mail server that passes on what is sent to our return path.
 
-200 says that all of it is kept and told; 503 asks for it again, and providers do ask again. Who cannot prove to be the
-provider is answered with 401 or 403, and nothing of what they sent is repeated, in an answer or in a log.
+200 says that all of it is kept and told, and that what cannot be read is a dead letter; 503 asks for it again, and
+providers do, for a while. Who cannot prove to be the provider is answered with 401 or 403, and nothing of what they
+sent is repeated, in an answer or in a log.
 """
 
 import hashlib
@@ -91,19 +92,22 @@ class Hooks:
 
     def __call__(self, request: flask.Request) -> flask.Response:
         """Answer one request, whatever it is."""
+        provider = request.path.strip("/").removeprefix("hooks/")
         try:
             body = request_body.read(request, BODY_BYTES)
-            return self._receive(request, body)
+            return self._receive(provider, request, body)
         except InvalidEventError as fault:
+            _log_refusal(provider if provider in self._readers else "none", fault.reason)
             status = 413 if fault.reason == "too_large" else 400
             return answers.failure(HttpError(status, fault.reason, fault.detail))
         except HttpError as error:
             return answers.failure(error)
 
-    def _receive(self, request: flask.Request, body: bytes) -> flask.Response:
-        provider = request.path.strip("/").removeprefix("hooks/")
+    def _receive(self, provider: str, request: flask.Request, body: bytes) -> flask.Response:
         reader = self._readers.get(provider) if provider in self._keys else None
         if reader is None:
+            if provider in self._readers:  # nobody's guess at a path, but reports that are lost
+                _log_refusal(provider, "not_set_up")
             raise HttpError(404, "not_found", "No webhook is set up at this path.")
         if request.method != "POST":
             raise HttpError(405, "method_not_allowed", "This path takes POST.", {"Allow": "POST"})
@@ -111,7 +115,7 @@ class Hooks:
         try:
             counts = reader(request, body, now)
         except ForgedError as error:
-            log.warning("A webhook was refused", extra={"labels": {"provider": provider, "reason": error.reason}})
+            _log_refusal(provider, error.reason)
             raise _refusal(error) from None
         except TemporaryError as error:
             labels = {"provider": provider, "fault": type(error).__name__}
@@ -122,9 +126,15 @@ class Hooks:
         log.info("A webhook was answered", extra={"labels": {"provider": provider}, "counts": found})
         return answers.success({"success": True})
 
-    def _take(self, reading: Reading, now: datetime) -> Mapping[str, int]:
+    def _take(self, parse: Callable[[bytes], Reading], body: bytes, now: datetime) -> Counter[str]:
+        """What has proved to be the provider's is never refused: it would not come again, or no more readable."""
+        try:
+            reading = parse(body)
+        except InvalidEventError:
+            reading = Reading([], Counter(), [body])
         counts = self._clerk.carry_out(reading.reports, now)
         if reading.unreadable:
+            log.error("What a provider says cannot be read, and is kept as a dead letter")
             self._clerk.bury("unreadable", "a part of a webhook is not what it should be", reading.unreadable, now)
             counts["unreadable"] += len(reading.unreadable)
         return counts + Counter({f"ignored_{name}": count for name, count in reading.ignored.items()})
@@ -132,11 +142,11 @@ class Hooks:
     def _sendgrid(self, request: flask.Request, body: bytes, now: datetime) -> Mapping[str, int]:
         signature, timestamp = (request.headers.get(name, "") for name in (sendgrid.SIGNATURE, sendgrid.TIMESTAMP))
         sendgrid.verify(body, signature, timestamp, self._keys["sendgrid"], now)
-        return self._take(sendgrid.parse(body), now)
+        return self._take(sendgrid.parse, body, now)
 
     def _postmark(self, request: flask.Request, body: bytes, now: datetime) -> Mapping[str, int]:
         postmark.verify(request.headers.get("Authorization", ""), self._keys["postmark"])
-        return self._take(postmark.parse(body), now)
+        return self._take(postmark.parse, body, now)
 
     def _mailgun(self, request: flask.Request, body: bytes, now: datetime) -> Mapping[str, int]:
         """A token is good for the body that it first came with: that may come again, because we asked for it."""
@@ -148,13 +158,16 @@ class Hooks:
             raise ForgedError("replayed")
         if not bodies:
             self._store.tally(name, {digest: 1}, now + AGE + AHEAD)
-        return self._take(mailgun.parse(body), now)
+        return self._take(mailgun.parse, body, now)
 
     def _ses(self, request: flask.Request, body: bytes, now: datetime) -> Mapping[str, int]:
         ses.verify(body, self._keys["ses"], self._amazon.certificate, now)
         if url := ses.subscription(body, self._keys["ses"]):
             self._amazon.confirm(url)
-        return self._take(ses.parse(body), now)
+        counts = self._take(ses.parse, body, now)
+        if counts["ignored_unsubscribe_confirmation"]:
+            log.error("The subscription to the topic of Amazon SES has ended: nothing more will be heard of its mail")
+        return counts
 
     def _inbound(self, request: flask.Request, body: bytes, now: datetime) -> Mapping[str, int]:
         check_basic(request.headers.get("Authorization", ""), self._keys["inbound"])
@@ -167,6 +180,10 @@ class Hooks:
             self._clerk.bury("unknown_mail", "no bounce, and nothing else that is understood", [body], now)
             return {"unknown_mail": 1}
         return self._clerk.carry_out(mail.reports, now) + Counter({"automatic": int(mail.sort == "automatic")})
+
+
+def _log_refusal(provider: str, reason: str) -> None:
+    log.warning("A webhook was refused", extra={"labels": {"provider": provider, "reason": reason}})
 
 
 def _refusal(error: ForgedError) -> HttpError:

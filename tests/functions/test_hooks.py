@@ -160,6 +160,10 @@ def suppressed(room: MailRoom, address: str = ADDRESS) -> str | None:
     return found.reason if found else None
 
 
+def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+
+
 def counted(room: MailRoom, provider: str, at: datetime) -> dict[str, int]:
     return room.store.tallies([sending.tally_name(provider, at)])[0]
 
@@ -418,6 +422,21 @@ def test_our_own_desk_is_never_suppressed_nor_unsubscribed(desk: Desk, room: Mai
     assert len(feedback(room, to_support)) == 3
 
 
+@pytest.mark.parametrize(
+    ("name", "reason", "counts"),
+    [
+        ("Bounce, Permanent Suppressed", "bounced", {"hard_bounced": 1}),
+        ("Bounce, Permanent OnAccountSuppressionList", None, {}),
+    ],
+)
+def test_of_amazons_two_lists_the_one_for_all_its_customers_tells_of_a_dead_address(
+    desk: Desk, room: MailRoom, sent: Decision, name: str, reason: str | None, counts: dict[str, int]
+) -> None:
+    """The account's own may be about a complaint, and tells of nothing new: who moves here would be stopped by it."""
+    assert desk.bring("ses", at_ada("ses", name, sent)) == 200
+    assert (suppressed(room), counted(room, "sendgrid", desk.now)) == (reason, counts)
+
+
 # Mails that we do not know
 
 
@@ -519,8 +538,41 @@ def test_an_unreadable_body_is_said_to_be_unreadable(desk: Desk, provider: str, 
     assert response.get_json()["error"] == "unreadable"
 
 
-def test_an_unreadable_body_with_the_right_credentials_is_unreadable_too(desk: Desk) -> None:
-    assert desk.post("/hooks/postmark", b"{", {"Authorization": basic(POSTMARK_KEY)}).status_code == 400
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_what_a_provider_says_in_a_way_that_nobody_knows_is_kept(
+    desk: Desk, room: MailRoom, provider: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Amazon would not ask again after a 400, and the others would bring the same."""
+    content = {"eventType": "Bounce", "RecordType": 7, "event-data": []}
+    request = signed(provider, content, desk.now)
+    assert desk.send(provider, request) == 200
+    (letter,) = room.dead_letters()
+    assert (letter.step, letter.reason, letter.data) == ("hooks", "unreadable", request.body)
+    assert errors(caplog) == ["What a provider says cannot be read, and is kept as a dead letter"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "labels"),
+    [
+        ("/hooks/ses", b"{", {"provider": "ses", "reason": "unreadable"}),
+        ("/hooks/sendgrid", b"x" * (BODY_BYTES + 2000), {"provider": "sendgrid", "reason": "too_large"}),
+        ("/hooks/ada@example.com", b"x" * (BODY_BYTES + 2000), {"provider": "none", "reason": "too_large"}),
+        ("/hooks/postmark", b"{}", {"provider": "postmark", "reason": "bad_credentials"}),
+        ("/hooks/mailgun", b"{}", {"provider": "mailgun", "reason": "not_set_up"}),
+    ],
+)
+def test_every_report_that_is_refused_is_in_the_log(
+    room: MailRoom, path: str, body: bytes, labels: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who has set up a webhook there and not here would wonder for long where its reports are."""
+    desk = Desk(room, hooks={"sendgrid": requests.sendgrid_pair()[1], "ses": TOPIC, "postmark": POSTMARK_KEY})
+    assert desk.post(path, body).status_code >= 400
+    assert [record.__dict__["labels"] for record in caplog.records] == [labels]
+
+
+def test_a_guess_at_a_path_is_not_in_the_log(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    assert desk.post("/hooks/wp-login.php", b"").status_code == 404
+    assert caplog.records == []
 
 
 # Amazon's topic
@@ -540,6 +592,18 @@ def test_nobody_elses_topic_is_confirmed(desk: Desk) -> None:
     elsewhere = {**more, "SubscribeURL": "https://evil.example/?sns.us-west-2.amazonaws.com"}
     assert desk.send("ses", requests.sign_sns(requests.sns_message("You have chosen", desk.now, **elsewhere))) == 403
     assert desk.amazon.confirmed == []
+
+
+def test_a_subscription_that_ends_is_said_in_the_log(
+    desk: Desk, room: MailRoom, caplog: pytest.LogCaptureFixture
+) -> None:
+    """From then on bounces and complaints are heard of no more. Everybody who sees one message can end it."""
+    more = {"Type": "UnsubscribeConfirmation", "SubscribeURL": requests.SUBSCRIBE_URL, "Token": "2336412f37"}
+    request = requests.sign_sns(requests.sns_message("You have chosen to deactivate subscription", desk.now, **more))
+    assert desk.send("ses", request) == 200
+    assert desk.amazon.confirmed == []
+    (said,) = errors(caplog)
+    assert said.startswith("The subscription to the topic of Amazon SES has ended")
 
 
 def test_when_amazon_is_away_it_is_asked_for_again(desk: Desk, sent: Decision) -> None:
