@@ -205,6 +205,28 @@ def test_money_reads_like_a_price(message: Path, expression: str, shown: str) ->
     assert rendered(message).subject == shown
 
 
+def test_a_subject_turns_no_words_round(message: Path) -> None:
+    """An override that an event brings would reach beyond the subject; the marks of Hebrew and Arabic stay."""
+    facts = {**FACTS, "name": "\u202egpj.exe \u202a\u2067שלם\u2069\u200f"}
+    assert rendered(message, facts).subject == "Hello gpj.exe \u2067שלם\u2069\u200f"
+
+
+def test_a_link_of_the_file_system_leads_to_no_other_folder(
+    message: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """One that is a link to a key would be mailed. Inside the folder links are welcome."""
+    (message.parent / "real.html").write_text("<p>ours</p>")
+    (message / "body.html").unlink()
+    (message / "body.html").symlink_to(message.parent / "real.html")
+    assert "ours" in rendered(message).html
+    secret = tmp_path_factory.mktemp("elsewhere") / "key"
+    secret.write_text("<p>key</p>")
+    (message / "body.html").unlink()
+    (message / "body.html").symlink_to(secret)
+    with pytest.raises(TemplateError, match=r"there is no hello/body\.html"):
+        rendered(message)
+
+
 @pytest.mark.parametrize(
     ("url", "shown"),
     [

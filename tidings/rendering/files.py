@@ -1,7 +1,8 @@
 """The files of a folder of templates: which messages there are, in which languages, and what stands in them."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
+from pathlib import Path
 
 import jinja2
 import jinja2.nodes
@@ -83,10 +84,21 @@ def first(there: jinja2.Environment, names: Iterable[str]) -> jinja2.Template | 
     return None
 
 
+class _Folder(jinja2.FileSystemLoader):
+    """Jinja's own, which keeps `..` in the folder, and follows links of the file system out of it."""
+
+    def get_source(self, environment: jinja2.Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
+        """See Jinja."""
+        found = super().get_source(environment, template)
+        if not Path(found[1]).resolve().is_relative_to(Path(self.searchpath[0]).resolve()):
+            raise jinja2.TemplateNotFound(template)
+        return found
+
+
 @lru_cache(maxsize=8)
 def environment(folder: str) -> jinja2.Environment:
     """How the templates of a folder are read and run; empty means those that ship with the package."""
-    loader = jinja2.FileSystemLoader(folder) if folder else jinja2.PackageLoader("templates", "")
+    loader = _Folder(folder) if folder else jinja2.PackageLoader("templates", "")
     there = ImmutableSandboxedEnvironment(
         loader=loader,
         undefined=Undefined,

@@ -136,8 +136,12 @@ def _limit(content: str, part: str) -> None:
 
 
 def _one_line(text: str) -> str:
-    """A subject: control characters and runs of white space become one space, so that no event can add a header."""
-    return " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", " ", text).split())
+    """A subject: control characters and runs of white space become one space, so that no event can add a header.
+
+    So do those that turn the direction of writing (https://www.unicode.org/reports/tr9/#Explicit_Directional_Embeddings)
+    and need not be ended: in an inbox they would turn what stands beside the subject.
+    """
+    return " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e]", " ", text).split())
 
 
 def _squeeze(text: str) -> str:
