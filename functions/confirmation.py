@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import flask
 import msgspec
 
-from functions import origins
+from functions import origins, trust
 from functions.html_pages import HEADERS, LinkPages
 from tidings import categories, choices, preferences
 from tidings.adapters.pubsub import Publisher
@@ -87,6 +87,8 @@ class ConfirmationPages(LinkPages):
             return self._show(self._already(link), link)
         if self._is_over(link):
             return self._show(self._expired(link), link)
+        if refusal := self._refusal(link):
+            return self._show(refusal, link)
         if not is_confirmed:
             return self._show(self._offer(link), link)
         return self._download(link) if link.purpose == "export" else self._erase(link)
@@ -110,6 +112,8 @@ class ConfirmationPages(LinkPages):
             return self._used(what, stands)
         if self._is_over(link):
             return self._expired(link)
+        if trust.is_elsewhere(link, self._store.profile(link.person), self._store, self._settings.secret):
+            return self._elsewhere(link)
         if not is_confirmed:
             sentence = f"It comes from {self._sender}, to the address that got the mail with this link."
             return _Page("Please confirm", [sentence], what=what, button=YES)
@@ -145,6 +149,20 @@ class ConfirmationPages(LinkPages):
         preferences.keep(made, records, link, self._store, self._publisher, self._settings.events_topic)
 
     # --- a person's data
+
+    def _refusal(self, link: Confirmation) -> _Page | None:
+        """Why the mailbox that this link went to has no say about the person's data; None when it has."""
+        profile = self._store.profile(link.person)
+        if link.purpose == "erase" and profile is None:
+            return None  # an erasure that broke off: there is nobody left to protect, and it is to be completed
+        if trust.is_elsewhere(link, profile, self._store, self._settings.secret):
+            return self._elsewhere(link)
+        not_yet = trust.why_not(profile, self._clock())
+        return (
+            _Page("Not yet", [not_yet, f"If you need it sooner, write to {self._address}."], status=409)
+            if not_yet
+            else None
+        )
 
     def _offer(self, link: Confirmation) -> _Page:
         if link.purpose == "export":
@@ -195,6 +213,15 @@ class ConfirmationPages(LinkPages):
         return _Page("Already erased", ["This link has done its work. There is nothing more to do."])
 
     # --- all of them
+
+    def _elsewhere(self, link: Confirmation) -> _Page:
+        again = {"subscribe": "switch it on again", "export": "ask for a copy again", "erase": "ask for it again"}
+        sentences = [
+            "Since the mail with this link was sent, mail for you goes to another address: nothing was done.",
+            f"If that is right, {again[link.purpose]} on the page with your choices. If it is not, write to "
+            f"{self._address}.",
+        ]
+        return _Page("The address has changed", sentences, status=409)
 
     def _expired(self, link: Confirmation) -> _Page:
         again = {"subscribe": "Switch it on again", "export": "Ask for a new one", "erase": "Ask for a new one"}

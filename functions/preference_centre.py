@@ -17,13 +17,13 @@ from typing import TypeVar
 import flask
 import msgspec
 
-from functions import origins
+from functions import origins, trust
 from functions.html_pages import LinkPages, day
+from functions.trust import address
 from tidings import categories, choices, preferences, topics
 from tidings.choices import Choice
 from tidings.consent import MARKETING, SALE_AND_SHARING, address_digest, latest
-from tidings.errors import AddressError, PublishError
-from tidings.message import ascii_address
+from tidings.errors import PublishError
 from tidings.preferences import Change
 from tidings.store import ConsentRecord, Profile, Suppression
 from tidings.tokens import Preferences, read_preferences
@@ -118,16 +118,17 @@ class PreferenceCentre(LinkPages):
 
         The messageId is that of the hour, so whoever presses the button again and again asks once.
         """
-        if not self._can_ask(self._store.profile(link.person)):
-            return self._show(link, request, 409, error="There is no address that we could send a mail to.")
         now = self._clock()
+        profile = self._store.profile(link.person)
+        if refusal := trust.why_not(profile, now) or (trust.NO_ADDRESS if self._suppression(profile) else ""):
+            return self._show(link, request, 409, error=refusal)
         hour = int(now.timestamp() // ASK_AGAIN.total_seconds())
         digest = hashlib.blake2b(msgspec.json.encode((link.person, what, hour)), digest_size=16).hexdigest()
         said = {"what": what, "email_id": link.send_id, "source": "preferences_page"}
         event = preferences.track(f"data-{digest}", "Data Requested", link.person, said, now)
         self._publisher.publish(self._settings.events_topic, [topics.of_event(event)])
         log.info("Data was asked for", extra={"labels": {"what": what}})
-        where = self._masked(self._store.profile(link.person))
+        where = self._masked(profile)
         link_to = "to your copy" if what == "export" else "there, and nothing is erased before you use it"
         notices = [
             f"Please look into your mailbox, {where}: we send you a link {link_to}.",
@@ -177,6 +178,7 @@ class PreferenceCentre(LinkPages):
         records = self._store.consent(link.person)
         *kinds, watching = self._offered(records, request)
         blocked = self._blocked(profile)
+        not_yet = trust.why_not(profile, self._clock())
         objection = latest(records).get(SALE_AND_SHARING)
         return self._page(
             "preferences.html",
@@ -195,7 +197,8 @@ class PreferenceCentre(LinkPages):
             save=choices.SAVE,
             stop_all=STOP_ALL,
             kept=self._kept(link.person, profile, records),
-            can_ask=self._can_ask(profile),
+            not_yet=not_yet if address(profile) and not blocked else "",
+            can_ask=not (not_yet or blocked),
             asking=(
                 f"This page may have been forwarded, so each button first sends a mail to {self._masked(profile)}. "
                 "Nothing happens before you confirm there."
@@ -240,25 +243,14 @@ class PreferenceCentre(LinkPages):
             ("Records of your choices", str(len(records))),
         ]
 
-    def _can_ask(self, profile: Profile | None) -> bool:
-        """Whether a mail to confirm something would reach anybody."""
-        return bool(self._masked(profile)) and self._suppression(profile) is None
-
     def _suppression(self, profile: Profile | None) -> Suppression | None:
-        address = _address(profile)
-        return self._store.suppression(address_digest(address, self._settings.secret)) if address else None
+        where = address(profile)
+        return self._store.suppression(address_digest(where, self._settings.secret)) if where else None
 
     def _masked(self, profile: Profile | None) -> str:
         """The address for those who know it already: `a•••@e•••.com`. Empty when there is none."""
-        local, _, domain = _address(profile).rpartition("@")
+        local, _, domain = address(profile).rpartition("@")
         return f"{local[0]}•••@{domain[0]}•••.{domain.rpartition('.')[2]}" if local else ""
-
-
-def _address(profile: Profile | None) -> str:
-    try:
-        return ascii_address(profile.traits.get("email")) if profile else ""
-    except AddressError:
-        return ""
 
 
 def _standing(kinds: Sequence[Choice], records: Sequence[ConsentRecord]) -> str:

@@ -70,7 +70,7 @@ class News:
         self._objecting: dict[str, Event] = {}
         self._updates: list[ProfileUpdate] = []
         self._consent: list[ConsentRecord] = []
-        self._joins: dict[tuple[str, str, bool], datetime] = {}
+        self._joins: dict[tuple[str, str, bool], Event] = {}
         self._erased: dict[str, datetime] = {}
 
     def note(self, event: Event) -> None:
@@ -93,9 +93,9 @@ class News:
             self._objecting[event.person] = event
             self._consent.append(objection)
         if isinstance(event, Handover):
-            self._joins.setdefault((event.anonymous, event.person, True), event.timestamp)
+            self._joins.setdefault((event.anonymous, event.person, True), event)
         elif (anonymous := identity.joins(event)) is not None:
-            self._joins.setdefault((anonymous, event.person, False), event.timestamp)
+            self._joins.setdefault((anonymous, event.person, False), event)
 
     def write(self, store: Store, attempt: Attempt = lambda call: call) -> None:
         """Write it all; writing it again changes nothing.
@@ -116,8 +116,8 @@ class News:
             attempt(store.record_consent)(self._consent)
         for event in self._objecting.values():
             self._told.add(event)
-        for (anonymous, person, is_last), at in self._joins.items():
-            attempt(belongings.hand_over)(store, anonymous, person, at, is_last=is_last)
+        for (anonymous, person, is_last), by in self._joins.items():
+            attempt(belongings.hand_over)(store, anonymous, person, by.timestamp, by.received_at, is_last=is_last)
 
     def _forget(self, event: Erased) -> None:
         gone = event.person
@@ -125,7 +125,7 @@ class News:
         self._objecting.pop(gone, None)
         self._updates = [one for one in self._updates if one.person != gone]
         self._consent = [one for one in self._consent if one.person != gone]
-        self._joins = {ids: at for ids, at in self._joins.items() if gone not in ids}
+        self._joins = {ids: by for ids, by in self._joins.items() if gone not in ids}
         self._erased[gone] = event.timestamp
 
 

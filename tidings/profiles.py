@@ -5,10 +5,12 @@ late, twice, in any order and through any number of workers, and the profile com
 """
 
 import logging
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from tidings import address_age
 from tidings.errors import InvalidEventError
 from tidings.events import Event
 from tidings.store import Profile, ProfileUpdate
@@ -33,7 +35,7 @@ def from_event(event: Event) -> ProfileUpdate | None:
         traits = event.read("traits")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidEventError("bad_traits", f"traits or context cannot be read: {type(error).__name__}") from None
-    return ProfileUpdate(person=event.person, at=event.timestamp, traits=traits)
+    return ProfileUpdate(person=event.person, at=event.timestamp, received_at=event.received_at, traits=traits)
 
 
 def merge(profile: Profile | None, update: ProfileUpdate) -> Profile:
@@ -45,6 +47,7 @@ def merge(profile: Profile | None, update: ProfileUpdate) -> Profile:
         first_seen=update.at,
         last_seen=update.at,
         joined=(update.at, update.joined) if update.joined else None,
+        address_days=address_age.heard(update.traits, update.received_at or update.at),
     )
     return news if profile is None else join(profile, news)
 
@@ -63,12 +66,17 @@ def join(one: Profile, other: Profile) -> Profile:
         first_seen=min((seen for seen in (one.first_seen, other.first_seen) if seen), default=None),
         last_seen=max((seen for seen in (one.last_seen, other.last_seen) if seen), default=None),
         joined=min((joined for joined in (one.joined, other.joined) if joined), default=None),
+        address_days=address_age.join(one.address_days, other.address_days),
     )
 
 
-def handed_over(profile: Profile, person: str) -> list[ProfileUpdate]:
-    """What an anonymous id was known by, as updates of the person that it joined; each trait keeps its own time."""
-    updates = {at: ProfileUpdate(person=person, at=at, traits={}) for at in profile.trait_times.values()}
+def handed_over(profile: Profile, person: str, received_at: datetime) -> list[ProfileUpdate]:
+    """What an anonymous id was known by, as updates of the person that it joined; each trait keeps its own time.
+
+    `received_at` is when we heard that it joined them: until then nothing of it was theirs.
+    """
+    times = {*profile.trait_times.values()}
+    updates = {at: ProfileUpdate(person=person, at=at, received_at=received_at, traits={}) for at in times}
     for name, at in profile.trait_times.items():
         updates[at].traits[name] = profile.traits[name]
     return list(updates.values())

@@ -6,7 +6,7 @@ Every method may raise `StoreError`, which means "try again later".
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import Enum
 from typing import Any, Literal, Protocol
 
@@ -20,10 +20,15 @@ RESERVED = "_tidings"
 """The field of a stored rule or segment that belongs to the system. An author's document has no such field."""
 
 
+AddressDay = tuple[date, str]
+"""That an address was heard of on a day (UTC): the day of receipt, and what tells addresses apart."""
+
+
 class Profile(msgspec.Struct, kw_only=True):
     """What is known of one person. `trait_times` says how new each trait is, so that order cannot matter.
 
-    `joined` is for anonymous ids: when, and which known person, they joined first.
+    `joined` is for anonymous ids: when, and which known person, they joined first. `address_days` says since when the
+    address has been theirs, see `tidings.address_age`.
     """
 
     person: str
@@ -32,16 +37,19 @@ class Profile(msgspec.Struct, kw_only=True):
     first_seen: datetime | None = None
     last_seen: datetime | None = None
     joined: tuple[datetime, str] | None = None
+    address_days: list[AddressDay] = []
 
 
 class ProfileUpdate(msgspec.Struct, frozen=True, kw_only=True):
     """Traits that one event brought. A trait is taken only when `at` is not older than what is stored.
 
-    `joined` is for anonymous ids: the known person that they joined at `at`. The earliest one stays.
+    `joined` is for anonymous ids: the known person that they joined at `at`. The earliest one stays. `received_at` is
+    when we heard of it, by our own clock; left out, that is `at`.
     """
 
     person: str
     at: datetime
+    received_at: datetime | None = None
     traits: dict[str, Any] = {}
     joined: str | None = None
 

@@ -11,22 +11,23 @@ from pathlib import Path
 
 import functions_framework
 import pytest
+from msgspec.structs import replace
 from werkzeug.serving import make_server
 from werkzeug.test import Client, TestResponse
 
 import functions
 from tests.mail_server import MailServer
-from tests.sends import SETTINGS
+from tests.sends import SETTINGS, a_decision
 from tidings import dead_letter, decisions, events
 from tidings.adapters.pubsub import Message, Publisher, ensure_subscription, ensure_topic, pull
 from tidings.adapters.smtp import SmtpSender
 from tidings.adapters.sqlite_store import SqliteStore
-from tidings.consent import person_digest
+from tidings.consent import address_digest, person_digest
 from tidings.dead_letter import DeadLetter
 from tidings.decisions import Decision
 from tidings.events import Event
 from tidings.settings import Settings
-from tidings.store import Activity, ConsentRecord, LedgerEntry, ProfileUpdate, Receipt
+from tidings.store import Activity, Claim, ConsentRecord, LedgerEntry, Letter, ProfileUpdate, Receipt, Store
 
 SOURCE = Path(functions.__file__).parent / "main.py"
 EVENTS, DEAD_LETTERS = "tidings-events", "tidings-dead-letters"
@@ -93,10 +94,10 @@ class MailRoom:
             thread.join()
             server.server_close()
 
-    def meet(self, person: str, email: object, *, agreed: bool = True) -> None:
-        """Let the store know a person: their address, and their consent to marketing mail."""
+    def meet(self, person: str, email: object, *, agreed: bool = True, days: float = 30) -> None:
+        """Let the store know a person: their address, so many days ago, and their consent to marketing mail."""
         traits = {"email": email, "first_name": "Ada"}
-        self.store.update_profiles([ProfileUpdate(person=person, at=ago(hours=1), traits=traits)])
+        self.store.update_profiles([ProfileUpdate(person=person, at=ago(days=days), traits=traits)])
         if agreed:
             self.consent(person, "marketing", given=True, at=ago(hours=1))
 
@@ -172,6 +173,16 @@ class MailRoom:
         while batch := pull(self.project, subscription, 100, wait=0.1):
             found += batch
         return found
+
+
+def posted(store: Store, secret: str, person: str, send_id: str) -> None:
+    """Keep in the ledger that a mail went to the person, at the address that they have now, if they have one."""
+    if (profile := store.profile(person)) is None:
+        return
+    if store.claim(replace(a_decision(person), send_id=send_id), ago(minutes=5), timedelta(minutes=1)) is Claim.GRANTED:
+        digest = address_digest(profile.traits["email"], secret)
+        store.hand_over(send_id, ago(minutes=5), Letter(provider="smtp", address_digest=digest))
+        store.finish(send_id, "sent", ago(minutes=5))
 
 
 def envelope(data: bytes, attributes: Mapping[str, str], attempt: int = 0) -> bytes:

@@ -14,7 +14,7 @@ from werkzeug.test import Client
 
 from functions.confirmation import ConfirmationPages, Rights, rights
 from tests.functions.accessibility import check
-from tests.functions.mail_room import MailRoom, ago
+from tests.functions.mail_room import MailRoom, ago, posted
 from tests.sends import a_decision
 from tidings import categories
 from tidings.adapters.pubsub import Publisher
@@ -37,7 +37,8 @@ def client(room: MailRoom) -> Client:
 
 
 def link(room: MailRoom, purpose: Purpose, send_id: str = "1" * 32, **until: float) -> str:
-    """The path of a confirmation for Ada."""
+    """The path of a confirmation for Ada, from a mail that went to her."""
+    posted(room.store, room.settings.secret, "u:ada", send_id)
     category = "newsletter" if purpose == "subscribe" else ""
     expires_at = int((datetime.now(UTC) + timedelta(**until or {"days": 1})).timestamp())
     token = sign_confirmation(Confirmation(purpose, "u:ada", category, send_id, expires_at), room.settings.secret)

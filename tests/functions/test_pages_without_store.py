@@ -8,11 +8,12 @@ import pytest
 from msgspec.structs import replace
 
 from functions.engage import Engage
-from tests.functions.mail_room import MailRoom, ago
+from tests.functions.mail_room import MailRoom, ago, posted
 from tests.functions.test_confirmation import link as confirmation_link
 from tests.functions.test_preference_centre import link as preferences_link
 from tests.functions.test_unsubscribe import ONE_CLICK
 from tests.functions.test_unsubscribe import link as unsubscribe_link
+from tests.sends import SETTINGS
 from tidings.adapters.sqlite_store import SqliteStore
 from tidings.errors import StoreError
 from tidings.store import ConsentRecord, ProfileUpdate, Store
@@ -57,7 +58,8 @@ class Failing:
 def known() -> Store:
     """A store that knows Ada, who agreed to everything and has yet to confirm the newsletter."""
     store = SqliteStore(":memory:")
-    store.update_profiles([ProfileUpdate(person="u:ada", at=ago(hours=1), traits={"email": "ada@example.com"})])
+    store.update_profiles([ProfileUpdate(person="u:ada", at=ago(days=30), traits={"email": "ada@example.com"})])
+    posted(store, SETTINGS.secret, "u:ada", "1" * 32)
     yes = ConsentRecord(
         record_id="1", person="u:ada", category="marketing", action="given", at=ago(hours=1), source="import"
     )

@@ -153,6 +153,7 @@ def _profile(profile: Profile) -> dict[str, Any]:
         "last_seen": profile.last_seen,
         "joined": joined,
         "traits": traits,
+        "address_days": profile.address_days,
     }
 
 

@@ -1,0 +1,53 @@
+"""Whether somebody's data may go where their mail goes: `tidings.address_age` has the rule, and here it meets links.
+
+Asked twice: on the page where a copy or an erasure is asked for, so that people read at once why not; and when it is
+confirmed, because anybody may publish a `Data Requested`, and the address may have changed since the mail was sent.
+"""
+
+from datetime import datetime
+
+from functions.html_pages import day
+from tidings.address_age import is_trusted, trusted_from
+from tidings.consent import address_digest
+from tidings.errors import AddressError
+from tidings.message import ascii_address
+from tidings.store import Profile, Store
+from tidings.tokens import Confirmation
+
+
+def address(profile: Profile | None) -> str:
+    """Where mail for the person goes; empty when there is nowhere."""
+    try:
+        return ascii_address(profile.traits.get("email")) if profile else ""
+    except AddressError:
+        return ""
+
+
+NO_ADDRESS = "There is no address that we could send a mail to."
+
+
+def why_not(profile: Profile | None, now: datetime) -> str:
+    """Why no data is handed out or erased by mail to the address on file; empty when it may be."""
+    if not address(profile):
+        return NO_ADDRESS
+    if is_trusted(profile, now):
+        return ""
+    begins = trusted_from(profile)
+    when = f"from {day(begins)} on" if begins else "when we have heard it from you once more, and a week has passed"
+    return (
+        "We have not had this address for long, or another one was given meanwhile. So that nobody gets at your data "
+        f"by giving an address of their own, you can ask for a copy or for erasure here {when}."
+    )
+
+
+def is_elsewhere(link: Confirmation, profile: Profile | None, store: Store, secret: str) -> bool:
+    """Whether mail for the person goes to another address now than the mail that carried this link went to.
+
+    A mail that the ledger does not know went nowhere; but when an erasure breaks off, its own mail may be gone already.
+    """
+    entry = store.ledger_entry(link.send_id)
+    if entry is None:
+        return link.purpose != "erase"
+    went_to = entry.letter.address_digest if entry.letter else ""
+    goes_to = address(profile)
+    return not goes_to or address_digest(goes_to, secret) != went_to
