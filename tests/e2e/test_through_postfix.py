@@ -11,9 +11,9 @@ import pytest
 from msgspec.structs import replace
 
 from tests.dkim_keys import PRIVATE, public_key
+from tests.functions.desk import Desk
 from tests.functions.mail_room import MailRoom, mail_room
 from tests.functions.test_deliver_crashes import Worker
-from tests.functions.test_hooks import Desk
 from tests.mail_server import Received
 from tests.postfix import LOCAL, Postfix, missing, postfix
 from tests.sends import a_decision

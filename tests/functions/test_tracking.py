@@ -12,13 +12,6 @@ from tests.functions.tracked_mail import CHROME, LINKS, PROXY, kept, link, said,
 from tests.sends import a_decision
 from tidings.store import Letter
 
-
-@pytest.fixture
-def client(room: MailRoom) -> Client:
-    """One instance of the function."""
-    return room.client("engage")
-
-
 # where a link leads
 
 

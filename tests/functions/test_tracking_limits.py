@@ -19,13 +19,6 @@ from tidings.adapters.firestore_store import FirestoreStore
 from tidings.adapters.pubsub import Publisher
 from tidings.adapters.sqlite_store import SqliteStore
 
-
-@pytest.fixture
-def client(room: MailRoom) -> Client:
-    """One instance of the function."""
-    return room.client("engage")
-
-
 # who never stops asking
 
 

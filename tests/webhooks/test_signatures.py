@@ -245,7 +245,7 @@ def mailgun_check(body: bytes, **other: Any) -> Callable[[], str]:
 
 @pytest.mark.parametrize("sample", params("mailgun"))
 def test_a_flipped_byte_of_mailguns_signature_is_refused(sample: Sample) -> None:
-    """Mailgun signs a time and a token, and nothing of the event: see `test_hooks` for what stands against that."""
+    """Mailgun signs a time and a token, and nothing of the event: `test_hooks_again` has what stands against that."""
     body = signed("mailgun", sample.body).body
     mailgun_check(body)()
     message = json.loads(body)
