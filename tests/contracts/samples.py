@@ -10,7 +10,7 @@ import msgspec
 
 from tidings.decisions import Decision, Trigger
 from tidings.feedback import Feedback
-from tidings.store import Receipt
+from tidings.store import ConsentRecord, Receipt
 
 NOON = datetime(2024, 2, 29, 12, 0, 0, 123456, tzinfo=UTC)
 AWKWARD_KEYS = [
@@ -18,6 +18,8 @@ AWKWARD_KEYS = [
     "u:ann@example.com", "\N{SNOWMAN}", "x" * 1500, "x" * 1501, "x" * 1502, "\N{SNOWMAN}" * 501,
 ]  # fmt: skip
 """Keys that a database may stumble over, or take one for another."""
+
+RULE: dict[str, Any] = {"id": "cart", "trigger": {"not_performed": {"within": "15m", "events": ["Order Completed"]}}}
 
 _T = TypeVar("_T")
 
@@ -58,6 +60,19 @@ def a_feedback(feedback_id: str = "f-1", seconds: float = 0, person: str = "u:1"
         **fields,
     }
     return Feedback(feedback_id=feedback_id, person=person, at=at(seconds), **filled)
+
+
+def a_consent(record_id: str, seconds: float = 0, person: str = "u:1", given: bool = True) -> ConsentRecord:
+    """Somebody has said yes to marketing mail, or no."""
+    return ConsentRecord(
+        record_id=record_id,
+        person=person,
+        category="marketing",
+        action="given" if given else "withdrawn",
+        at=at(seconds),
+        source="event",
+        words="Yes, write to me: \N{SNOWMAN}",
+    )
 
 
 def a_receipt(receipt_id: str = "r-1", seconds: float = 0, **fields: Any) -> Receipt:

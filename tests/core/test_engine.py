@@ -100,3 +100,19 @@ def test_a_number_that_nobody_can_hold_is_a_fault_wherever_it_stands_and_the_oth
     outcome = replay(an_engine(by_price, by_name, any_view, segments=segments), "u:ann", [view, page], ms("12:00"))
     assert [one.rule_id for one in outcome.decisions] == ["any"]
     assert sorted(one.rule_id for one in outcome.faults) == ["*", "by-name", "by-price", "segment:rich"]
+
+
+def test_a_part_that_cannot_be_read_takes_nothing_from_what_ends_a_visit():
+    rule = a_rule(
+        trigger={
+            "session_ended": {
+                "gap": "15m",
+                "having": [{"event": "Ordered", "where": {"path": "properties.total", "gt": 5}, "at_most": 3}],
+                "none_of": ["Ordered"],
+            }
+        }
+    )
+    engine, state = an_engine(rule), PersonState("u:ann")
+    events = [an_event("View", "10:00"), an_event("Ordered", "10:01", properties={"total": "12"})]
+    assert len(engine.feed(state, events, ms("10:01")).faults) == 1
+    assert engine.wake(state, ms("12:00")).decisions == ()
