@@ -43,6 +43,7 @@ class _Page(NamedTuple):
     danger: bool = False
     done: str = ""
     status: int = 200
+    is_last: bool = False  # there are no choices left to lead to
 
 
 class Rights(NamedTuple):
@@ -202,7 +203,7 @@ class ConfirmationPages(LinkPages):
             "We have forgotten you, and nothing is sent to your address any more.",
             f"The number of your receipt: {receipt.receipt_id}. It says when, and not whom.",
         ]
-        return self._show(_Page("Your data is erased", sentences, done="Erased."), link)
+        return self._show(_Page("Your data is erased", sentences, done="Erased.", is_last=True), link)
 
     def _already(self, link: Confirmation) -> _Page:
         if link.purpose == "export":
@@ -231,7 +232,8 @@ class ConfirmationPages(LinkPages):
     def _show(self, page: _Page, link: Confirmation) -> flask.Response:
         token = sign_preferences(Preferences(link.person, link.send_id), self._settings.secret)
         facts = page._asdict()
-        return self._page("confirmation.html", facts.pop("status"), preferences=f"/p/{token}", **facts)
+        way_on = "" if page.is_last else f"/p/{token}"
+        return self._page("confirmation.html", facts.pop("status"), preferences=way_on, **facts)
 
     def _is_over(self, link: Confirmation) -> bool:
         return self._clock().timestamp() >= link.expires_at

@@ -209,6 +209,7 @@ def test_erasure_takes_the_person_away_and_leaves_a_receipt(room: MailRoom, clie
     assert room.store.profile("u:ada") is not None
     answer = client.post(link(room, "erase"), data=CONFIRM)
     assert (answer.status_code, heading(answer)) == (200, "Your data is erased")
+    assert "See all your choices" not in answer.text, "there are none"
     assert room.store.profile("u:ada") is None
     assert room.store.consent("u:ada") == []
     assert room.store.suppression(address_digest("ada@example.com", room.settings.secret)) is not None

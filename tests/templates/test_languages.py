@@ -22,7 +22,7 @@ def in_german(message: str, **changes: object) -> Rendered:
 
 
 def test_some_messages_are_there_in_german() -> None:
-    assert {"cart-abandoned", "welcome"} <= set(IN_GERMAN)
+    assert {"cart-abandoned", "confirm-data-request", "confirm-subscription", "welcome"} == set(IN_GERMAN)
 
 
 @pytest.mark.parametrize("message", IN_GERMAN)
@@ -33,6 +33,15 @@ def test_nothing_of_the_mail_is_in_english(message: str) -> None:
     for part in (mail.subject, mail.text):
         assert not ENGLISH.search(part), part
     assert not re.search(r"€\d", mail.text)
+
+
+def test_an_erasure_is_asked_for_in_german() -> None:
+    """The other half of the message about data."""
+    event = example("confirm-data-request")["event"]
+    mail = in_german("confirm-data-request", event={**event, "properties": {"what": "erase"}})
+    assert "Löschen" in mail.subject
+    assert "Ansehen und löschen" in mail.text
+    assert not ENGLISH.search(mail.text)
 
 
 @pytest.mark.parametrize("message", IN_GERMAN)
