@@ -1,4 +1,4 @@
-"""Looks at files of rules and segments: names every fault, and warns of what is valid and yet wrong."""
+"""Looks at files of rules, segments and policy: names every fault, and warns of what is valid and yet wrong."""
 
 import argparse
 import json
@@ -11,6 +11,7 @@ from tidings.checking.catalogue import catalogue
 from tidings.checking.check import Checked, Source, What, read
 from tidings.checking.findings import Finding
 from tidings.checking.observed import Observed, observe
+from tidings.checking.policy import FOLDER, look_at
 from tidings.commands import arguments
 from tidings.commands.exits import Exit, RefusedError
 from tidings.history.gather import BrokenLine, Window
@@ -47,15 +48,16 @@ def run(options: argparse.Namespace) -> int:
     if options.templates and not Path(options.templates).is_dir():
         raise RefusedError(f"--templates {options.templates}: there is no such folder")
     paths = options.paths or [Path("rules")]
-    sources, unreadable = _sources(paths)
-    if not any(not one.is_context for one in sources) and not unreadable:
+    policy = [file for path in paths for file in _policy_in(path)]
+    sources, unreadable = _sources([path for path in paths if path not in policy and path.name != FOLDER])
+    if not any(not one.is_context for one in sources) and not unreadable and not policy:
         raise RefusedError(f"there is no .yaml file in {', '.join(map(str, paths))}")
     checked = read(sources, catalogue(options.templates))
     observed = _observed(options.events, checked) if options.events else None
-    found = [*unreadable, *checked.findings(observed)]
-    notes = checked.unused if any(path.is_dir() for path in paths) else []
+    found = [*unreadable, *(one for file in policy for one in look_at(file)), *checked.findings(observed)]
+    notes = checked.unused if sources and any(path.is_dir() for path in paths) else []
     count = Counter(one.severity for one in found)
-    files = len({one.label for one in sources if not one.is_context} | {one.file for one in unreadable})
+    files = len({one.label for one in sources if not one.is_context} | {one.file for one in unreadable}) + len(policy)
     if options.json:
         told = [one._asdict() for one in found]
         answer = {"files": files, "errors": count["error"], "warnings": count["warning"], "findings": told}
@@ -100,6 +102,13 @@ def _sources(paths: Sequence[Path]) -> tuple[list[Source], list[Finding]]:
 def _yaml_in(folder: Path) -> Iterator[Path]:
     yield from sorted(folder.glob("*.yaml"))
     yield from sorted((folder / "segments").glob("*.yaml"))
+
+
+def _policy_in(path: Path) -> list[Path]:
+    """The files of policy that a path names, or has beside its rules."""
+    if path.is_dir():
+        return sorted((path if path.name == FOLDER else path / FOLDER).glob("*.yaml"))
+    return [path] if path.parent.name == FOLDER and path.is_file() else []
 
 
 def _observed(patterns: Sequence[str], checked: Checked) -> Observed:
