@@ -26,7 +26,7 @@ PATIENCE = 60.0
 
 EXAMPLE = """examples:
   tidings templates send-test cart-abandoned --to you@example.com
-  TIDINGS_MAIL_URL=smtp://localhost:1025 tidings templates send-test welcome --to you@example.com --locale de
+  TIDINGS_MAIL_URL='smtp://localhost:1025?tls=none' tidings templates send-test welcome --to you@example.com --locale de
 
 settings: TIDINGS_MAIL_URL, TIDINGS_MAIL_FROM, TIDINGS_POSTAL_ADDRESS, as the mailer has them
 exit codes: 0 the provider has taken it; 1 it is refused; 3 the provider cannot be reached, try again"""
