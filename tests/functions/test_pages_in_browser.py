@@ -78,3 +78,7 @@ def test_no_page_runs_out_of_the_smallest_screen(room: MailRoom) -> None:
         for path in (leave, link(room), confirmation_link(room, "erase"), "/l/cut-short"):
             browser.open(url.rstrip("/") + path)
             assert browser.run("document.documentElement.scrollWidth") == 320, text(browser, "h1")
+            size = browser.run("getComputedStyle(document.querySelector('main p')).fontSize")
+            browser.run("document.documentElement.style.fontSize = '200%'")
+            assert browser.run("getComputedStyle(document.querySelector('main p')).fontSize") != size, "1.4.4: it grows"
+            assert browser.run("document.documentElement.scrollWidth") == 320, text(browser, "h1")
