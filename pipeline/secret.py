@@ -26,5 +26,6 @@ def resolve(option: str) -> str:
     if secrets.is_name(secret):
         return secrets.read(secret)
     if not secret:
-        _log.warning("no secret: an erased address that is imported again is not recognised (--secret, TIDINGS_SECRET)")
+        what = "what comes late, or once more, of people and addresses that were erased is not recognised"
+        _log.warning("no secret: %s (--secret, TIDINGS_SECRET)", what)
     return secret

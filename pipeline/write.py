@@ -1,6 +1,7 @@
 """The steps that write to the store. Each buffers a bundle and commits it in one go."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import apache_beam as beam
@@ -16,6 +17,7 @@ from tidings.bookkeeping import News
 from tidings.erasure import Erased
 from tidings.errors import StoreError
 from tidings.events import Event
+from tidings.overtaken import Overtaken
 from tidings.reimports import Reimports
 from tidings.store import Activity
 
@@ -28,6 +30,7 @@ class UpdateProfiles(beam.DoFn):
 
     So a decision is never taken, and no mail asked for, before the address that the same visit brought is there. An
     address that was erased is taken out of the event first, for this step and all behind it: see `tidings.reimports`.
+    An event of somebody who was erased since it was received passes not at all: see `tidings.overtaken`.
 
     Args:
         rules: where the store is.
@@ -38,21 +41,26 @@ class UpdateProfiles(beam.DoFn):
         self._rules = rules
         self._secret = secret_or_name
         self._readdressed = counter("erased_addresses")
-        self._overtaken = counter("erased_events")
+        self._forgotten = counter("erased_events")
 
     def start_bundle(self) -> None:
         """Start with empty hands."""
         self._waiting: list[WindowedValue] = []
         self._news = News(rulebooks.told(self._rules))
         found = secret.resolve(self._secret)
-        self._reimports = Reimports(rulebooks.store(self._rules), found, _patiently) if found else None
+        store = rulebooks.store(self._rules)
+        self._overtaken = Overtaken(store, found, _patiently) if found else None
+        self._reimports = Reimports(store, found, _patiently) if found else None
 
     def process(self, element: tuple[str, Event], timestamp: Any = beam.DoFn.TimestampParam) -> None:
         """Hold the event back, note what it brings."""
         key, event = element
+        if self._overtaken is not None and self._overtaken.has(key, event, datetime.now(UTC)):
+            self._forgotten.inc()
+            return
         if isinstance(event, Erased):  # what stands before it is forgotten, and must leave no line in the feed either
             kept = [one for one in self._waiting if one.value[0] != key]
-            self._overtaken.inc(len(self._waiting) - len(kept))
+            self._forgotten.inc(len(self._waiting) - len(kept))
             self._waiting = kept
         if self._reimports is not None:
             event, given = self._reimports.cleaned(event), event

@@ -8,10 +8,9 @@ One message says one id. The anonymous ids that have joined a person have cells 
 sends a message for each of them (`Store.joined_to` names them); what they hand over then is nothing.
 
 What was received before the erasure and arrives before it is taken back from the store as well, which may have been
-written to since it was cleared (`bookkeeping.let_go`). What arrives after it (a message that a worker was working on, a
-handover between two ids) is treated as new: the cell that would know better is exactly what was erased, and a list of
-the erased would be a list of people. It is little, it is seconds old, and the mailer asks `Store.erased_at` before it
-sends.
+written to since it was cleared (`bookkeeping.let_go`). What was received before it and arrives after it is told by the
+receipt of the erasure (`tidings.overtaken`), but for the last few seconds. What is left of those is treated as new, and
+the mailer asks `Store.erased_at` before it sends.
 """
 
 import hashlib

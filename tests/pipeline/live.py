@@ -29,7 +29,7 @@ class Live:
         ensure_subscription(PROJECT, "sends-test", "sends")
         ensure_subscription(PROJECT, "dead-test", "dead")
         self._folder, self._time_scale = folder, time_scale
-        self._publisher = Publisher(PROJECT)
+        self.publisher = Publisher(PROJECT)
         self.store = SqliteStore(f"{folder}/store.db")
         self.decided: list[Decision] = []
 
@@ -39,7 +39,7 @@ class Live:
 
     def publish_raw(self, *messages: Message) -> None:
         """Anything at all."""
-        self._publisher.publish("events", messages)
+        self.publisher.publish("events", messages)
 
     @contextmanager
     def pipeline(self) -> Iterator[subprocess.Popen[Any]]:

@@ -114,17 +114,21 @@ def test_what_was_sent_before_an_erasure_and_is_read_only_now_goes_with_it(store
     assert [one.action for one in store.consent("u:ann")] == ["withdrawn"]
 
 
+def a_receipt(person):
+    """Of an erasure at 10:01."""
+    return Receipt(
+        receipt_id=person, kind="erasure", person_digest=person_digest(person, SECRET), at=at("10:01"), counts={},
+        requested_by="operator",
+    )  # fmt: skip
+
+
 def test_of_a_decision_from_before_an_erasure_no_line_is_written(store, rules):
     """It was on its way through the pipeline when the store let go."""
 
     def line(person, when):
         return Activity(activity_id=f"d-{when}", person=person, at=at(when), kind="decision", label="a-rule")
 
-    receipt = Receipt(
-        receipt_id="r", kind="erasure", person_digest=person_digest("u:ann", SECRET), at=at("10:01"), counts={},
-        requested_by="operator",
-    )  # fmt: skip
-    store.put_receipt(receipt)
+    store.put_receipt(a_receipt("u:ann"))
     step = WriteActivity(rules, SECRET)
     step.start_bundle()
     for one in (line("u:ann", "10:00"), line("u:ann", "10:02"), line("u:bob", "10:00")):
@@ -132,3 +136,17 @@ def test_of_a_decision_from_before_an_erasure_no_line_is_written(store, rules):
     step.finish_bundle()
     assert [one.at for one in store.activity("u:ann")] == [at("10:02")]
     assert len(store.activity("u:bob")) == 1
+
+
+def test_what_is_delivered_long_after_an_erasure_that_it_came_before_leaves_nothing_and_goes_nowhere(store, rules):
+    """Out of a backlog, or once more: the message about the erasure was here before, in another bundle."""
+    for person in ("u:ann", "a:x"):
+        store.put_receipt(a_receipt(person))
+    late = identify(user_id="ann", anonymous_id="x"), an_event("Consent Given", "10:00", user_id="ann")
+    mine = an_event("Viewed", "10:00:30", user_id=None, anonymous_id="x")
+    new = identify("10:02", user_id="ann")
+    heard = [("u:ann", late[0]), ("a:x", late[0]), ("u:ann", late[1]), ("a:x", mine), ("u:ann", new)]
+    passed = through(UpdateProfiles(rules, SECRET), *heard)
+    assert [(key, one.received_at) for key, one in passed] == [("u:ann", at("10:02"))]
+    assert store.profile("u:ann").first_seen == at("10:02")
+    assert (store.consent("u:ann"), store.profile("a:x")) == ([], None)
