@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from functions import recipients
+from functions import asking, recipients
 from functions.turns import Turns
 from tidings import categories, sending
 from tidings.adapters.renderer import Renderer
@@ -52,6 +52,7 @@ class Outgoing:
             TemporaryError, AddressError, RefusedError, UnknownOutcomeError: see `Sender.send`.
         """
         to = recipients.find(decision, self._store, self._settings, now)
+        asking.limit(decision, to, self._store, now)
         self._turns.ask(decision, to.address, now)
         facts = mail_facts(decision, to.profile, self._settings, to.activity)
         rendered = self._renderer.render(decision.template, facts)

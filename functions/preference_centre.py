@@ -109,7 +109,7 @@ class PreferenceCentre(LinkPages):
         if waiting:
             where = self._masked(self._store.profile(link.person)) or "your address"
             notices.append(
-                f"{', '.join(waiting)}: please confirm in the mail that we send to {where}, once a day at most."
+                f"{', '.join(waiting)}: please confirm in the mail that we send to {where}, three a day at most."
             )
         return notices
 
@@ -132,7 +132,7 @@ class PreferenceCentre(LinkPages):
         link_to = "to your copy" if what == "export" else "there, and nothing is erased before you use it"
         notices = [
             f"Please look into your mailbox, {where}: we send you a link {link_to}.",
-            "It can take a minute. We send such a mail once an hour at most.",
+            "It can take a minute. We send such a mail once an hour and three times a day at most.",
         ]
         return self._show(link, request, notices=notices)
 

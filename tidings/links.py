@@ -8,7 +8,7 @@ from urllib.parse import quote
 import msgspec
 
 from tidings.consent import MARKETING
-from tidings.decisions import Decision
+from tidings.decisions import PERSON, Decision
 from tidings.settings import Settings
 from tidings.tokens import (
     Confirmation,
@@ -67,6 +67,11 @@ def confirmation_url(decision: Decision, settings: Settings) -> str | None:
     expires_at = int((decision.decided_at + LASTS[purpose]).timestamp())
     confirmation = Confirmation(purpose, decision.person, category, decision.send_id, expires_at)
     return f"{settings.public_url}/c/{sign_confirmation(confirmation, settings.secret)}"
+
+
+def asks_for(decision: Decision) -> Purpose | None:
+    """What a mail asks to be confirmed; None for a mail that asks nothing."""
+    return _asked(decision)[0] if decision.to == PERSON else None
 
 
 def _asked(decision: Decision) -> tuple[Purpose | None, str]:

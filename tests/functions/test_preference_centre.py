@@ -277,7 +277,7 @@ def test_what_is_not_listed_can_be_left_and_the_rest_kept(room: MailRoom, client
 def test_a_kind_that_asks_for_a_confirmation_waits_for_it(room: MailRoom, client: Client) -> None:
     """It is recorded as given, told, so that a rule can send the mail, and not sent."""
     page = save(client, link(room), on=("newsletter",))
-    assert "Newsletter: please confirm in the mail that we send to a•••@e•••.com, once a day at most." in notices(page)
+    assert "Newsletter: please confirm in the mail that we send to a•••@e•••.com, three a day at most." in notices(page)
     assert "This waits for you to confirm it" in page.text
     [event] = room.events()
     assert (event.event, event.objects["properties"]["category"]) == ("Consent Given", "newsletter")
