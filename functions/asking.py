@@ -1,7 +1,7 @@
 """Mail that asks somebody to confirm something: anybody can bring it about who types an address into a form.
 
 So an address gets a few of a kind in a day (UTC), and no more, under however many ids it is typed in. That belongs
-here, where the address is known: a rule knows one id alone, and has to let people ask again who have left and come back.
+here, where the address is known: a rule knows one id alone, and has to let people ask again who have left.
 """
 
 from datetime import UTC, datetime, timedelta
