@@ -17,7 +17,8 @@ from functions.engage import Engage
 from functions.hooks import Hooks
 from functions.privacy import Privacy
 from tidings import logs, settings
-from tidings.adapters.pubsub import Publisher, sift
+from tidings.adapters.pubsub import Publisher
+from tidings.adapters.pubsub_sifting import sift
 from tidings.adapters.senders import open_sender
 from tidings.adapters.sns import Sns
 from tidings.adapters.stores import open_store

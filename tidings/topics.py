@@ -1,6 +1,7 @@
 """What travels over topics, and the doors to it as the core sees them. `tidings.adapters.pubsub` opens them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
@@ -37,6 +38,20 @@ class Publisher(Protocol):
         Raises:
             PublishError: they are not, or not all of them.
         """
+
+
+class Waiting(NamedTuple):
+    """A message that waits in a subscription.
+
+    Attributes:
+        id: Pub/Sub's own, the same whenever it is delivered again; `gcloud` calls it MESSAGE_ID.
+        published: when Pub/Sub got it.
+        message: what it is.
+    """
+
+    id: str
+    published: datetime
+    message: Message
 
 
 class Sifted(NamedTuple):

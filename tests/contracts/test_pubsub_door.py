@@ -15,7 +15,6 @@ from tidings.adapters.pubsub import (
     ensure_subscription,
     ensure_topic,
     pull,
-    sift,
 )
 from tidings.errors import PublishError
 
@@ -112,66 +111,3 @@ def test_a_subscription_cannot_change_its_topic(pubsub: Bench) -> None:
     ensure_subscription(pubsub.project, "reader", "events")
     with pytest.raises(TopologyError):
         ensure_subscription(pubsub.project, "reader", "sends")
-
-
-def letters(pubsub: Bench, *bodies: bytes) -> None:
-    """What waits in the subscription `inspect`."""
-    ensure_topic(pubsub.project, "dead")
-    ensure_subscription(pubsub.project, "inspect", "dead")
-    Publisher(pubsub.project).publish("dead", [Message(body, {"size": str(len(body))}) for body in bodies])
-
-
-def everything(pubsub: Bench) -> list[bytes]:
-    found: list[bytes] = []
-    while got := pull(pubsub.project, "inspect", 1000, wait=1):
-        found += [message.data for message in got]
-    return sorted(found)
-
-
-def test_what_is_wanted_is_taken_out_of_a_subscription_and_all_else_stays_in_it(pubsub: Bench) -> None:
-    bodies = [b"%d" % number for number in range(120)]
-    letters(pubsub, *bodies)
-    looked_at: list[Message] = []
-
-    def odd(message: Message) -> bool:
-        looked_at.append(message)
-        return int(message.data) % 2 == 1
-
-    assert sift(pubsub.project, "inspect", odd) == (120, 60, True)
-    assert sorted(looked_at) == sorted(Message(body, {"size": str(len(body))}) for body in bodies)
-    assert everything(pubsub) == sorted(bodies[::2])
-
-
-def test_what_was_given_back_can_be_looked_at_again_at_once(pubsub: Bench) -> None:
-    letters(pubsub, b"one", b"two", b"three")
-    for _ in range(2):
-        assert sift(pubsub.project, "inspect", lambda _: False) == (3, 0, True)
-    assert sift(pubsub.project, "inspect", lambda message: message.data == b"two") == (3, 1, True)
-    assert everything(pubsub) == [b"one", b"three"]
-
-
-def test_sifting_an_empty_subscription_finds_nothing(pubsub: Bench) -> None:
-    letters(pubsub)
-    assert sift(pubsub.project, "inspect", lambda _: True) == (0, 0, True)
-
-
-def test_sifting_that_runs_out_of_time_says_so_and_loses_nothing(pubsub: Bench) -> None:
-    letters(pubsub, b"one", b"two")
-    assert sift(pubsub.project, "inspect", lambda _: True, seconds=0) == (0, 0, False)
-    assert everything(pubsub) == [b"one", b"two"]
-
-
-def test_whoever_fails_while_sifting_keeps_nothing(pubsub: Bench) -> None:
-    letters(pubsub, b"one")
-
-    def fail(_: Message) -> bool:
-        raise ValueError("no")
-
-    with pytest.raises(ValueError, match="no"):
-        sift(pubsub.project, "inspect", fail)
-    assert everything(pubsub) == [b"one"]
-
-
-def test_sifting_what_is_not_there_is_a_publish_error(pubsub: Bench) -> None:
-    with pytest.raises(PublishError, match=r"^nothing: NotFound$"):
-        sift(pubsub.project, "nothing", lambda _: True)

@@ -1,4 +1,4 @@
-"""The door to Pub/Sub: publish and know that it is there, set topics up, and look into a subscription.
+"""The door to Pub/Sub: publish and know that it is there, set topics up, and pull.
 
 Everything honours PUBSUB_EMULATOR_HOST (read at each call, so that tests can change it) and otherwise talks to Google
 with the application default credentials.
@@ -8,8 +8,7 @@ Source: https://cloud.google.com/pubsub/docs/publisher and https://cloud.google.
 import functools
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -33,7 +32,9 @@ from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransp
 
 from tidings import topics
 from tidings.errors import PublishError, TidingsError
-from tidings.topics import Sifted
+
+EMULATOR = "PUBSUB_EMULATOR_HOST"
+"""When it is set, that address is asked, without credentials."""
 
 MAX_MESSAGES = 1000
 MAX_REQUEST_BYTES = 10_000_000
@@ -81,7 +82,7 @@ class Publisher:
         deadline = time.monotonic() + self._timeout
         path = topic_path(self._project, topic)
         try:
-            client = _publisher(os.environ.get("PUBSUB_EMULATOR_HOST"))
+            client = _publisher(os.environ.get(EMULATOR))
             for request in _requests(path, messages):
                 left = max(deadline - time.monotonic(), 0.001)
                 retry = Retry(predicate=_TRANSIENT, initial=0.05, maximum=1.0, multiplier=2.0, timeout=left)
@@ -105,7 +106,7 @@ def subscription_path(project: str, subscription: str) -> str:
 def ensure_topic(project: str, topic: str) -> None:
     """Create the topic, unless it is there."""
     try:
-        _publisher(os.environ.get("PUBSUB_EMULATOR_HOST")).create_topic(name=topic_path(project, topic))
+        _publisher(os.environ.get(EMULATOR)).create_topic(name=topic_path(project, topic))
     except AlreadyExists:
         return
 
@@ -138,7 +139,7 @@ def ensure_subscription(
     Raises:
         TopologyError: it is there, and subscribes to another topic.
     """
-    client = _subscriber(os.environ.get("PUBSUB_EMULATOR_HOST"))
+    client = subscriber(os.environ.get(EMULATOR))
     wanted = types.Subscription(
         name=subscription_path(project, name),
         topic=topic_path(project, topic),
@@ -168,7 +169,7 @@ def pull(project: str, subscription: str, max_messages: int, wait: float = 1.0) 
 
     Waits up to `wait` seconds for a first message; returns an empty list when there is none.
     """
-    client = _subscriber(os.environ.get("PUBSUB_EMULATOR_HOST"))
+    client = subscriber(os.environ.get(EMULATOR))
     path = subscription_path(project, subscription)
     deadline = time.monotonic() + wait
     left = wait
@@ -186,57 +187,6 @@ def pull(project: str, subscription: str, max_messages: int, wait: float = 1.0) 
             return []
 
 
-def sift(project: str, subscription: str, wanted: Callable[[Message], bool], seconds: float = 20.0) -> Sifted:
-    """Take what is `wanted` out of a pull subscription, and give everything else back.
-
-    What is not wanted stays leased until the end, or it would come again and again; so `seconds` must be well under
-    the subscription's ack deadline. When time is up, or this process dies, the rest is where it was.
-
-    Raises:
-        PublishError: Pub/Sub cannot be reached now; what was acknowledged by then is gone.
-    """
-    client = _subscriber(os.environ.get("PUBSUB_EMULATOR_HOST"))
-    path = subscription_path(project, subscription)
-    deadline = time.monotonic() + seconds
-    held: dict[str, str] = {}
-    taken = 0
-    complete = False
-    try:
-        while not complete and time.monotonic() < deadline:
-            received = _look(client, path)
-            news = [one for one in received if one.message.message_id not in held]
-            held |= {one.message.message_id: one.ack_id for one in received}
-            mine = [one for one in news if wanted(Message(one.message.data, dict(one.message.attributes)))]
-            if mine:
-                client.acknowledge(subscription=path, ack_ids=[one.ack_id for one in mine])
-                taken += len(mine)
-                for one in mine:
-                    del held[one.message.message_id]
-            complete = not news  # nothing is there, or only what has come round again
-        return Sifted(len(held) + taken, taken, complete)
-    except (GoogleAPICallError, RetryError, GoogleAuthError) as error:
-        raise PublishError(f"{subscription}: {type(error).__name__}") from error
-    finally:
-        _give_back(client, path, list(held.values()))
-
-
-def _look(client: SubscriberClient, path: str) -> Sequence[Any]:
-    """What is there now; nothing when nothing comes within two seconds."""
-    try:
-        received: Sequence[Any] = client.pull(subscription=path, max_messages=MAX_MESSAGES, timeout=3).received_messages
-    except DeadlineExceeded:
-        return ()
-    return received
-
-
-def _give_back(client: SubscriberClient, path: str, ack_ids: list[str]) -> None:
-    """At once; where that fails, the leases end by themselves a little later."""
-    with suppress(GoogleAPICallError, RetryError, GoogleAuthError):
-        for start in range(0, len(ack_ids), MAX_MESSAGES):
-            some = ack_ids[start : start + MAX_MESSAGES]
-            client.modify_ack_deadline(subscription=path, ack_ids=some, ack_deadline_seconds=0)
-
-
 @functools.lru_cache
 def _publisher(emulator: str | None) -> PublisherClient:
     if emulator is None:
@@ -246,7 +196,8 @@ def _publisher(emulator: str | None) -> PublisherClient:
 
 
 @functools.lru_cache
-def _subscriber(emulator: str | None) -> SubscriberClient:
+def subscriber(emulator: str | None) -> SubscriberClient:
+    """Google's client, once for each server; `emulator` is PUBSUB_EMULATOR_HOST."""
     if emulator is None:
         return SubscriberClient()
     channel = grpc.insecure_channel(emulator, options=_CHANNEL_OPTIONS)

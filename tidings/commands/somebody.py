@@ -9,10 +9,12 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from tidings import settings
-from tidings.adapters.pubsub import Publisher, sift
+from tidings.adapters.pubsub import EMULATOR, Publisher
+from tidings.adapters.pubsub_sifting import sift
 from tidings.commands import rule_files
 from tidings.commands.exits import UsageError
 from tidings.explaining.ledger import key_of
+from tidings.local.folder import DataFolder
 from tidings.settings import Settings, SettingsError
 from tidings.store import Receipt
 from tidings.topics import Sieve
@@ -59,18 +61,21 @@ def address(options: argparse.Namespace) -> str:
     return given
 
 
-def installation(options: argparse.Namespace) -> Settings:
-    """The settings of the environment, with the secret of a local run where it lies beside the store.
+def installation(options: argparse.Namespace, *, secret: bool = True) -> Settings:
+    """The settings of the environment, with the secret and the Pub/Sub of a local run where they lie beside the store.
 
     Raises:
-        SettingsError: there is no secret.
+        SettingsError: a `secret` is needed, and there is none.
     """
     found = replace(settings.load(), project=options.project)
     scheme, _, path = options.store.partition(":")
-    beside = Path(path).parent / "secret"
-    if scheme == "sqlite" and not found.secret and beside.is_file():
-        found = replace(found, secret=beside.read_text("utf-8").strip())
-    if not found.secret:
+    if scheme == "sqlite":
+        folder = DataFolder(Path(path).parent)
+        if not found.secret and folder.secret_file.is_file():
+            found = replace(found, secret=folder.secret_file.read_text("utf-8").strip())
+        if EMULATOR not in os.environ and folder.pubsub_host.is_file():
+            os.environ[EMULATOR] = folder.pubsub_host.read_text("utf-8").strip()
+    if secret and not found.secret:
         raise SettingsError("TIDINGS_SECRET is not set: without the secret of the installation nobody can be found")
     return found
 

@@ -13,6 +13,7 @@ OURS = (
     "pubsub.db",
     "pubsub.db-wal",
     "pubsub.db-shm",
+    "pubsub-host",
     "store.db",
     "store.db-wal",
     "store.db-shm",
@@ -27,7 +28,10 @@ class FolderError(TidingsError):
 
 
 class DataFolder:
-    """The paths inside the folder."""
+    """The paths inside the folder.
+
+    `pubsub_host` is there while a run is, and says where its Pub/Sub is: commands beside the run find it so.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -35,6 +39,8 @@ class DataFolder:
         self.logs = path / "logs"
         self.pubsub = path / "pubsub.db"
         self.store = path / "store.db"
+        self.pubsub_host = path / "pubsub-host"
+        self.secret_file = path / "secret"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -70,7 +76,7 @@ class DataFolder:
 
     def secret(self) -> str:
         """The secret that signs links and digests addresses: made once, for its owner's eyes only."""
-        path = self.path / "secret"
+        path = self.secret_file
         if not path.exists():
             path.touch(mode=0o600)
             path.write_text(secrets.token_urlsafe(32))

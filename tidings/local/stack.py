@@ -79,6 +79,8 @@ class Stack:
     def open_store(self, backoff: tuple[float, float] | None = None) -> tuple[Settings, Store]:
         """Topics, subscriptions and the store, once Pub/Sub is ready. `backoff` as of `topology.prepare`."""
         chosen = settings.load()
+        self.folder.pubsub_host.write_text(os.environ["PUBSUB_EMULATOR_HOST"])
+        self._exits.callback(self.folder.pubsub_host.unlink, missing_ok=True)
         topology.prepare(chosen, f"http://{HOST}:{self.port}/deliver", backoff)
         store = open_store(chosen.store, chosen.project)
         self._exits.callback(store.close)
