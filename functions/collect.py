@@ -176,8 +176,10 @@ def _basic_user(request: flask.Request) -> str | None:
 
 
 def _letter(item: Refused, body: tracking_body.Body, arrival: tracking.Arrival) -> Message:
-    """The item without its write key, and what a replay needs besides: the path's type, and when it was sent."""
+    """The item without its write key; and what a replay needs besides of path, headers and body, but for addresses."""
     said = {"type": body.call} if body.call else {}
+    if arrival.global_privacy_control:
+        said["globalPrivacyControl"] = "true"
     if sent_at := body.sent_at or arrival.sent_at:
         said["sentAt"] = sent_at.isoformat()
     payload = dead_letter.without_write_key(item.data)

@@ -27,7 +27,7 @@ from functions.push import Push
 from functions.recipients import SuppressedError, UnknownRoleError
 from functions.sweep import Sweep
 from functions.turns import NotYetError
-from tidings import dead_letter, sending, topics
+from tidings import dead_letter, decisions, sending, topics
 from tidings.adapters.pubsub import Message, Publisher
 from tidings.breaker import Meter
 from tidings.consent import person_digest
@@ -156,7 +156,7 @@ class Mailer:
         """
         now = self._clock()
         try:
-            decision = push.decision(message)
+            decision = decisions.read_message(message.data, message.attributes)
         except InvalidEventError as fault:
             self._bury(message, fault.reason, fault.detail, now)
             return fault.reason

@@ -21,13 +21,11 @@ from functions import answers, request_body
 from functions.answers import HttpError
 from tidings import inbound_mail
 from tidings.adapters.pubsub import Publisher
-from tidings.consent import MARKETING
 from tidings.errors import InvalidEventError, TemporaryError
 from tidings.settings import Settings, SettingsError
 from tidings.store import Store
-from tidings.tokens import read_unsubscribe
 from tidings.webhooks import mailgun, postmark, sendgrid, ses
-from tidings.webhooks.clerk import Clerk
+from tidings.webhooks.clerk import PARSERS, Clerk
 from tidings.webhooks.reports import AGE, AHEAD, ForgedError, Reading, check_basic
 
 BODY_BYTES = 5_000_000
@@ -69,7 +67,6 @@ class Hooks:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._keys = settings.hooks
-        self._secret = settings.secret
         self._store = store
         self._clerk = Clerk(settings, store, publisher)
         self._amazon = amazon
@@ -126,27 +123,28 @@ class Hooks:
         log.info("A webhook was answered", extra={"labels": {"provider": provider}, "counts": found})
         return answers.success({"success": True})
 
-    def _take(self, parse: Callable[[bytes], Reading], body: bytes, now: datetime) -> Counter[str]:
+    def _take(self, provider: str, body: bytes, now: datetime) -> Counter[str]:
         """What has proved to be the provider's is never refused: it would not come again, or no more readable."""
         try:
-            reading = parse(body)
+            reading = PARSERS[provider](body)
         except InvalidEventError:
             reading = Reading([], Counter(), [body])
         counts = self._clerk.carry_out(reading.reports, now)
         if reading.unreadable:
             log.error("What a provider says cannot be read, and is kept as a dead letter")
-            self._clerk.bury("unreadable", "a part of a webhook is not what it should be", reading.unreadable, now)
+            detail = "a part of a webhook is not what it should be"
+            self._clerk.bury("unreadable", detail, reading.unreadable, now, {"provider": provider})
             counts["unreadable"] += len(reading.unreadable)
         return counts + Counter({f"ignored_{name}": count for name, count in reading.ignored.items()})
 
     def _sendgrid(self, request: flask.Request, body: bytes, now: datetime) -> Mapping[str, int]:
         signature, timestamp = (request.headers.get(name, "") for name in (sendgrid.SIGNATURE, sendgrid.TIMESTAMP))
         sendgrid.verify(body, signature, timestamp, self._keys["sendgrid"], now)
-        return self._take(sendgrid.parse, body, now)
+        return self._take("sendgrid", body, now)
 
     def _postmark(self, request: flask.Request, body: bytes, now: datetime) -> Mapping[str, int]:
         postmark.verify(request.headers.get("Authorization", ""), self._keys["postmark"])
-        return self._take(postmark.parse, body, now)
+        return self._take("postmark", body, now)
 
     def _mailgun(self, request: flask.Request, body: bytes, now: datetime) -> Mapping[str, int]:
         """A token is good for the body that it first came with: that may come again, because we asked for it."""
@@ -158,13 +156,13 @@ class Hooks:
             raise ForgedError("replayed")
         if not bodies:
             self._store.tally(name, {digest: 1}, now + AGE + AHEAD)
-        return self._take(mailgun.parse, body, now)
+        return self._take("mailgun", body, now)
 
     def _ses(self, request: flask.Request, body: bytes, now: datetime) -> Mapping[str, int]:
         ses.verify(body, self._keys["ses"], self._amazon.certificate, now)
         if url := ses.subscription(body, self._keys["ses"]):
             self._amazon.confirm(url)
-        counts = self._take(ses.parse, body, now)
+        counts = self._take("ses", body, now)
         if counts["ignored_unsubscribe_confirmation"]:
             log.error("The subscription to the topic of Amazon SES has ended: nothing more will be heard of its mail")
         return counts
@@ -172,14 +170,13 @@ class Hooks:
     def _inbound(self, request: flask.Request, body: bytes, now: datetime) -> Mapping[str, int]:
         check_basic(request.headers.get("Authorization", ""), self._keys["inbound"])
         # A plus that nobody has quoted is a space in a query, and no address of ours has one.
-        mail = inbound_mail.read(body, now, request.args.get("to", "").replace(" ", "+"))
-        if mail.sort == "unsubscribe" and (link := read_unsubscribe(mail.token, self._secret)):
-            self._clerk.withdraw(link, link.category or MARKETING, "mailto", "", now)
-            return {"unsubscribed": 1}
-        if mail.sort in ("unknown", "unsubscribe"):
-            self._clerk.bury("unknown_mail", "no bounce, and nothing else that is understood", [body], now)
-            return {"unknown_mail": 1}
-        return self._clerk.carry_out(mail.reports, now) + Counter({"automatic": int(mail.sort == "automatic")})
+        to = request.args.get("to", "").replace(" ", "+")
+        mail = inbound_mail.read(body, now, to)
+        if self._clerk.understands(mail):
+            return self._clerk.take_mail(mail, now)
+        said = {"to": to} if to else {}
+        self._clerk.bury("unknown_mail", "no bounce, and nothing else that is understood", [body], now, said)
+        return {"unknown_mail": 1}
 
 
 def _log_refusal(provider: str, reason: str) -> None:

@@ -1,12 +1,6 @@
 """What Pub/Sub's push requests hold. Source: https://cloud.google.com/pubsub/docs/push#receive_push."""
 
-import re
-
 import msgspec
-
-from tidings import decisions
-from tidings.decisions import Decision
-from tidings.errors import InvalidEventError
 
 
 class Push(msgspec.Struct, frozen=True):
@@ -45,23 +39,3 @@ def read(body: bytes) -> Push:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Push(data=body)
     return Push(found.message.data, found.message.attributes, found.delivery_attempt)
-
-
-def decision(push: Push) -> Decision:
-    """The decision that the message carries.
-
-    Raises:
-        InvalidEventError: `not_a_decision`; the detail says why and quotes nothing.
-    """
-    if push.attributes.get("schema") != decisions.SCHEMA:
-        raise InvalidEventError("not_a_decision", f"the attribute schema must be {decisions.SCHEMA}")
-    try:
-        found = decisions.decode(push.data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidEventError("not_a_decision", f"the data cannot be read: {type(error).__name__}") from None
-    if not re.fullmatch(r"[0-9a-f]{32}", found.send_id):  # it becomes a Message-ID, a header
-        raise InvalidEventError("not_a_decision", "sendId must be 32 hexadecimal digits")
-    instants = (found.due_at, found.decided_at, *(one.timestamp for one in (found.event, *found.events)))
-    if any(instant.tzinfo is None for instant in instants):
-        raise InvalidEventError("not_a_decision", "dueAt, decidedAt and the timestamps of events need an offset")
-    return found

@@ -4,11 +4,15 @@ A decision is self-contained: the mailer needs it, the person's profile and cons
 """
 
 import hashlib
+import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal, get_args
 
 import msgspec
 from msgspec.structs import replace
+
+from tidings.errors import InvalidEventError
 
 SCHEMA = "tidings.decision.v1"
 """The Pub/Sub attribute `schema` of every decision."""
@@ -143,6 +147,26 @@ def decode(data: bytes) -> Decision:
         msgspec.DecodeError, UnicodeDecodeError, RecursionError: it is not one of ours.
     """
     return _decoder.decode(data)
+
+
+def read_message(data: bytes, attributes: Mapping[str, str]) -> Decision:
+    """What a message of the sends topic holds.
+
+    Raises:
+        InvalidEventError: `not_a_decision`; the detail says why and quotes nothing.
+    """
+    if attributes.get("schema") != SCHEMA:
+        raise InvalidEventError("not_a_decision", f"the attribute schema must be {SCHEMA}")
+    try:
+        found = decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidEventError("not_a_decision", f"the data cannot be read: {type(error).__name__}") from None
+    if not re.fullmatch(r"[0-9a-f]{32}", found.send_id):  # it becomes a Message-ID, a header
+        raise InvalidEventError("not_a_decision", "sendId must be 32 hexadecimal digits")
+    instants = (found.due_at, found.decided_at, *(one.timestamp for one in (found.event, *found.events)))
+    if any(instant.tzinfo is None for instant in instants):
+        raise InvalidEventError("not_a_decision", "dueAt, decidedAt and the timestamps of events need an offset")
+    return found
 
 
 def encode(decision: Decision) -> bytes:

@@ -191,6 +191,13 @@ def test_a_bad_event_is_set_aside_and_the_others_go_through(door: FrontDoor, cap
     assert vars(record)["counts"] == {"no_event_name": 1}
 
 
+def test_an_objection_of_the_browser_is_set_aside_with_a_bad_event(door: FrontDoor) -> None:
+    """A replay of the event must not forget it."""
+    door.post("/v1/batch", json={"batch": [BAD]}, headers={"Sec-GPC": "1"})
+    (letter,) = door.dead_letters
+    assert letter.attributes == {"globalPrivacyControl": "true"}
+
+
 def test_a_single_bad_event_is_set_aside_with_the_type_that_its_path_implied(door: FrontDoor) -> None:
     response = door.post("/v1/t", json={"anonymousId": "a1"})
     assert (response.status_code, response.get_json()) == (200, {"success": True})

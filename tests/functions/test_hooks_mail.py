@@ -94,6 +94,18 @@ def test_a_mail_from_a_person_is_kept_whole(desk: Desk, room: MailRoom) -> None:
     assert desk.mail_in(mail) == 200
     (letter,) = room.dead_letters()
     assert (letter.step, letter.reason, letter.data) == ("hooks", "unknown_mail", mail)
+    assert letter.attributes == {}
+
+
+def test_mail_that_nobody_understands_is_kept_with_the_address_that_it_came_to(
+    desk: Desk, room: MailRoom, sent: Decision
+) -> None:
+    """It says which mail it is about, should somebody understand it later."""
+    to = f"bounces+{sent.send_id}@mail.shop.example"
+    mail = b"From: ada@example.com\r\nSubject: Green?\r\n\r\nIn green?\r\n"
+    assert desk.mail_in(mail, to.replace("+", "%2B")) == 200
+    (letter,) = room.dead_letters()
+    assert (letter.reason, letter.attributes) == ("unknown_mail", {"to": to})
 
 
 def test_mail_is_taken_from_our_own_mail_server_only(desk: Desk, room: MailRoom, sent: Decision) -> None:

@@ -5,8 +5,9 @@ after a failure half-way finds the rest of the work and does not begin anew.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 
 import msgspec
 from msgspec.structs import replace
@@ -15,15 +16,25 @@ from tidings import dead_letter, email_events, preferences, sending, topics
 from tidings.consent import MARKETING, address_digest
 from tidings.decisions import PERSON
 from tidings.feedback import Feedback
+from tidings.inbound_mail import Inbound
 from tidings.preferences import Change
 from tidings.settings import Settings
 from tidings.store import LedgerEntry, Store
-from tidings.tokens import Unsubscribe
+from tidings.tokens import Unsubscribe, read_unsubscribe
 from tidings.topics import Message, Publisher
-from tidings.webhooks.reports import Report
+from tidings.webhooks import mailgun, postmark, sendgrid, ses
+from tidings.webhooks.reports import Reading, Report
 
 STEP = "hooks"
 """Under which dead letters are kept: `unknown_send`, `unreadable`, `unknown_mail`."""
+
+PARSERS: dict[str, Callable[[bytes], Reading]] = {
+    "sendgrid": sendgrid.parse,
+    "ses": ses.parse,
+    "mailgun": mailgun.parse,
+    "postmark": postmark.parse,
+}
+"""What reads the body of a webhook, by its provider."""
 
 AT_ONCE = 100
 """So many reports are kept together. SendGrid brings more than a thousand, which may take longer than it waits."""
@@ -81,6 +92,23 @@ class Clerk:
         self._store.append_feedback(list(kept.values()))
         return +done
 
+    def knows(self, report: Report) -> bool:
+        """Whether the ledger knows the mail that this is about."""
+        return bool(report.send_id) and self._store.ledger_entry(report.send_id) is not None
+
+    def understands(self, mail: Inbound) -> bool:
+        """Whether there is anything in a mail for `take_mail` to do, or surely nothing to be done."""
+        if mail.sort == "unsubscribe":
+            return read_unsubscribe(mail.token, self._settings.secret) is not None
+        return mail.sort != "unknown"
+
+    def take_mail(self, mail: Inbound, now: datetime) -> Counter[str]:
+        """Do what a mail asks for that is understood; returns and raises as `carry_out`."""
+        if mail.sort == "unsubscribe" and (link := read_unsubscribe(mail.token, self._settings.secret)):
+            self.withdraw(link, link.category or MARKETING, "mailto", "", now)
+            return Counter(unsubscribed=1)
+        return self.carry_out(mail.reports, now) + Counter(automatic=int(mail.sort == "automatic"))
+
     def withdraw(self, link: Unsubscribe, category: str, source: str, words: str, now: datetime) -> bool:
         """Take back consent; see `preferences.apply`. Of somebody who was erased there is none."""
         if preferences.forgotten(link.person, self._store, self._settings.secret):
@@ -88,9 +116,16 @@ class Clerk:
         change = Change(category, False, source, words)
         return preferences.apply(change, link, now, self._store, self._publisher, self._settings.events_topic)
 
-    def bury(self, reason: str, detail: str, payloads: Sequence[bytes], now: datetime) -> None:
+    def bury(
+        self,
+        reason: str,
+        detail: str,
+        payloads: Sequence[bytes],
+        now: datetime,
+        attributes: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """Keep what cannot be used as dead letters."""
-        letters = [dead_letter.build(STEP, reason, detail, data, {}, now) for data in payloads]
+        letters = [dead_letter.build(STEP, reason, detail, data, attributes, now) for data in payloads]
         self._publish(self._settings.dead_letters_topic, [Message(*letter) for letter in letters])
 
     def _act(self, report: Report, entry: LedgerEntry, now: datetime) -> None:
@@ -121,7 +156,7 @@ class Clerk:
         """
         if entry.decision.to != PERSON:
             return
-        reported = address_digest(report.recipient, self._settings.secret) if report.recipient else ""
+        reported = self._digest(report)
         ours = (entry.letter.address_digest if entry.letter else "") or reported
         if ours and reported in ("", ours):
             self._store.suppress(ours, reason, min(report.at, now))
@@ -131,13 +166,14 @@ class Clerk:
 
         For the sake of the last, no address is kept, and its digest instead.
         """
-        letters = []
-        for report in reports:
-            digest = address_digest(report.recipient, self._settings.secret) if report.recipient else ""
-            said = msgspec.to_builtins(replace(report, recipient="", url="", origin=None)) | {"address_digest": digest}
-            letters.append(msgspec.json.encode(said))
-        if letters:
+        bare = [replace(one, recipient="", url="", origin=None, address_digest=self._digest(one)) for one in reports]
+        if bare:
+            letters = [msgspec.json.encode(one) for one in bare]
             self.bury("unknown_send", "the ledger does not know the mail that this is about", letters, now)
+
+    def _digest(self, report: Report) -> str:
+        """Of the address that it is about; empty when it does not say."""
+        return address_digest(report.recipient, self._settings.secret) if report.recipient else report.address_digest
 
     def _publish(self, topic: str, messages: list[Message]) -> None:
         if messages:

@@ -43,6 +43,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         at: when it happened.
         send_id: which mail, where the report says it; otherwise empty.
         recipient: the address that it is about, as the provider writes it. It is compared, and never kept.
+        address_digest: its digest, where that is all that is left of it: in a dead letter.
         verdict: of `bounced` and `deferred`, whose fault it is; None when nobody knows.
         status: of those, the enhanced status code, such as `5.1.1`.
         note: a short code of the provider's own for what happened, such as `suppress-bounce`.
@@ -56,6 +57,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     send_id: str = ""
     recipient: str = ""
+    address_digest: str = ""
     verdict: Verdict | None = None
     status: str = ""
     note: str = ""
