@@ -30,7 +30,7 @@ locals {
       period  = 3600
       above   = var.dead_letters_an_hour
       lasting = 0
-      do      = "Read the attributes step, reason and detail of the messages in the subscription -inspect. They are kept for 7 days."
+      do      = "`tidings dead-letters list` says how many of which step and reason. They are kept for 7 days. Mend what the reason names, then `tidings dead-letters replay`. docs/dead-letters.md"
     }
     given_up = {
       title   = "The mailer was given up on"
@@ -41,7 +41,7 @@ locals {
       period  = 300
       above   = 0
       lasting = 0
-      do      = "Pub/Sub has moved decisions to the dead letters because the mailer, for more than 14 hours, could not even record that it gives up: is it there, and the database? Mend that first, then publish them again from the subscription -inspect, where they have no reason: the ledger keeps each from going out twice."
+      do      = "Pub/Sub has moved decisions to the dead letters because the mailer, for more than 14 hours, could not even record that it gives up: is it there, and the database? Mend that first, then `tidings dead-letters replay --step pubsub`: the ledger keeps each from going out twice. docs/dead-letters.md"
     }
     http_errors = {
       title   = "People and websites get errors"
@@ -63,7 +63,7 @@ locals {
       period  = 300
       above   = 0
       lasting = 0
-      do      = "Read the function's logs: a template that cannot be rendered, a mail that the server refuses, a decision that was given up after 14 hours of trying (is the mail server there?), or a crash. The decisions are in the ledger and in the dead letters."
+      do      = "Read the function's logs: a template that cannot be rendered, a mail that the server refuses, a decision that was given up after 14 hours of trying (is the mail server there?), or a crash. The decisions are in the ledger and in the dead letters: mend it, then `tidings dead-letters replay --step deliver`. docs/dead-letters.md"
     }
     marketing_stopped = {
       title   = "Marketing mail is stopped"

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from tidings.commands import privacy, rules, sending, templates
+from tidings.commands import dead_letters, privacy, rules, sending, templates
 from tidings.commands.exits import Exit, RefusedError
 from tidings.commands.main import COMMANDS, main
 from tidings.errors import StoreError
 from tidings.settings import SettingsError
 
 GROUPS = {
+    "dead-letters": dead_letters.SUBCOMMANDS,
     "privacy": privacy.SUBCOMMANDS,
     "rules": rules.SUBCOMMANDS,
     "sending": sending.SUBCOMMANDS,

@@ -1,5 +1,7 @@
 """The one command: it plays its story to the right end, comes back from a kill, and leaves nothing behind."""
 
+import base64
+import json
 import os
 import re
 import signal
@@ -8,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +20,7 @@ from tidings.adapters.sqlite_store import SqliteStore
 from tidings.local.emulators import available
 from tidings.local.folder import DataFolder
 from tidings.local.seeding import seed_rules
+from tidings.local.stack import WRITE_KEY
 
 COMMAND = [sys.executable, "-m", "tidings.local"]
 MINUTES = 4 * 60
@@ -158,6 +162,23 @@ def test_two_runs_cannot_share_a_data_folder(tmp_path: Path) -> None:
         second = once("--data", str(tmp_path))
     assert second.returncode == 1
     assert f"Another run uses {tmp_path}. Stop it, or give another folder with --data." in second.stdout
+
+
+def test_the_commands_find_the_pubsub_of_a_run_beside_its_store(tmp_path: Path) -> None:
+    """And nothing of it is left behind for them to find when the run is over."""
+    looking = [sys.executable, "-m", "tidings", "dead-letters", "list", "--json"]
+    looking += ["--store", f"sqlite:{DataFolder(tmp_path).store}"]
+    with running(tmp_path, "--no-story") as (process, output):
+        home = re.search(r"Start here +(\S+)/", output.text)
+        assert home
+        key = base64.b64encode(f"{WRITE_KEY}:".encode()).decode()
+        bad = urllib.request.Request(f"{home[1]}/v1/track", b"{}", {"Authorization": f"Basic {key}"})
+        assert urllib.request.urlopen(bad).status == 200
+        told = subprocess.run(looking, capture_output=True, text=True, check=True, env=environment())
+        assert [one["reason"] for one in json.loads(told.stdout)["newest"]] == ["no_person"]
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+    assert not DataFolder(tmp_path).pubsub_host.exists()
 
 
 def test_a_taken_port_is_an_error_that_says_what_to_do() -> None:

@@ -19,6 +19,7 @@ COMMANDS = {
     "rules": "check, test, push, pull, compare and roll back rules",
     "templates": "check, look at and try messages",
     "sending": "how much mail goes out, what has stopped it, and stop or go by hand",
+    "dead-letters": "what could not be used: how much of it and why; replay it, or drop it",
     "privacy": "a copy of what is kept about somebody, its end, and who is never mailed",
     "simulate": "play a story with the clock advanced, and print everybody's inbox",
 }
@@ -40,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if name not in COMMANDS:
         return _without_command(arguments)
     try:
-        module = import_module(f"tidings.commands.{name}")
+        module = import_module(f"tidings.commands.{name.replace('-', '_')}")
     except ModuleNotFoundError as error:
         if error.name != "rich":
             raise
@@ -68,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _without_command(arguments: Sequence[str]) -> int:
-    table = "\n".join(f"  {name:<10} {about}" for name, about in COMMANDS.items())
+    table = "\n".join(f"  {name:<12} {about}" for name, about in COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog="tidings",
         description=f"Ask before you send.\n\ncommands:\n{table}",

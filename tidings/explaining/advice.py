@@ -41,7 +41,8 @@ ADVICE: dict[str, Advice] = {
     ),
     "erased": Advice("Everything about the person was erased before it could go out.", _NOTHING),
     "render_failed": Advice(
-        "The message could not be made from what the event brings.", "Mend the template: docs/templates.md."
+        "The message could not be made from what the event brings.",
+        "Mend the template (docs/templates.md), then replay its dead letter: docs/dead-letters.md.",
     ),
     "waited_too_long": Advice(
         "Its turn among many did not come in time, or mail was stopped for so long.",
@@ -56,7 +57,7 @@ ADVICE: dict[str, Advice] = {
     ),
     "gave_up": Advice(
         "Every try failed, until no more were left. It has not gone out.",
-        "Mend what the detail names, then send it after all: docs/why-no-mail.md.",
+        "Mend what the detail names, then replay its dead letter: docs/dead-letters.md.",
     ),
 }
 """By reason: those of decisions, `shadow`, and those of the mailer's dead letters."""
