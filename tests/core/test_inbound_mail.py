@@ -80,6 +80,21 @@ def test_the_mail_server_may_say_beside_the_mail_whom_it_was_for() -> None:
 
 
 @pytest.mark.parametrize(
+    "header", ["X-Original-To", "Delivered-To", "Envelope-To", "X-Envelope-To", "X-Forwarded-To", "To"]
+)
+def test_the_mail_server_may_say_in_any_of_these_headers_whom_it_was_for(header: str) -> None:
+    raw = f"From: mailer-daemon@mx.example\r\n{header}: <bounces+{SEND_ID}@shop.example>\r\n\r\nSorry\r\n"
+    assert [one.send_id for one in read(raw.encode(), NOW).reports] == [SEND_ID]
+
+
+@pytest.mark.parametrize("header", ["In-Reply-To", "References"])
+def test_a_bounce_that_returns_nothing_answers_a_mail(header: str) -> None:
+    """As Google's do."""
+    raw = f"From: mailer-daemon@mx.example\r\n{header}: <x@y.example> <{SEND_ID}@shop.example>\r\n\r\nSorry\r\n"
+    assert [one.send_id for one in read(raw.encode(), NOW).reports] == [SEND_ID]
+
+
+@pytest.mark.parametrize(
     ("name", "sort", "kinds"),
     [
         ("arf-abuse", "complaint", ["complained"]),
@@ -198,6 +213,19 @@ def test_the_same_mail_handed_in_twice_is_one_piece_of_feedback() -> None:
     (first,) = read(mail("postfix"), NOW).reports
     (again,) = read(b"Received: by mx2.shop.example; Mon, 2 Mar 2026 12:05:00 +0000\r\n" + mail("postfix"), NOW).reports
     assert first == again
+
+
+def test_two_bounces_of_one_mail_are_two_pieces_of_feedback() -> None:
+    """With ids of their own, or without any, in which case all that they say tells them apart."""
+    bare = b"From: mailer-daemon@mx.example\r\n\r\n"
+    mails = [b"Message-ID: <1@mx>\r\n" + bare, b"Message-ID: <2@mx>\r\n" + bare, bare + b"Full", bare + b"Gone"]
+    ids = [one.feedback_id for raw in mails for one in read(raw, NOW, f"bounces+{SEND_ID}@shop.example").reports]
+    assert len(set(ids)) == 4
+
+
+def test_an_action_that_nobody_knows_says_nothing_of_the_mailbox() -> None:
+    (report,) = read(mail("postfix").replace(b"Action: failed", b"Action: pondered"), NOW).reports
+    assert (report.kind, report.verdict) == ("bounced", None)
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from tests.webhooks import requests
 from tests.webhooks.requests import PROVIDERS, Request, sample, signed
 from tidings.adapters.pubsub import Publisher
 from tidings.adapters.sqlite_store import SqliteStore
-from tidings.consent import permission
-from tidings.decisions import Decision
+from tidings.consent import permission, person_digest
+from tidings.decisions import Decision, without_person
 from tidings.feedback import Feedback
 from tidings.webhooks.clerk import AT_ONCE
 
@@ -149,6 +149,16 @@ def test_a_report_about_an_unknown_mail_is_kept_as_a_dead_letter_without_an_addr
     assert room.events() == []
     assert suppressed(room) is None
     assert caplog.records[-1].__dict__["counts"] == {"unknown_send": 1}
+
+
+def test_a_report_about_what_is_left_of_an_erased_persons_mail_is_nobodys(desk: Desk, room: MailRoom) -> None:
+    """The ledger may remember that there was something; whose it was it does not know."""
+    erased = without_person(a_decision(), person_digest("u:ada", room.settings.secret))
+    room.store.claim(erased, desk.now, timedelta(minutes=1))
+    room.store.finish(erased.send_id, "suppressed", desk.now, "erased")
+    assert desk.bring("ses", at_ada("ses", "Complaint", erased)) == 200
+    assert [letter.reason for letter in room.dead_letters()] == ["unknown_send"]
+    assert (room.events(), feedback(room, erased), room.store.consent(erased.person)) == ([], [], [])
 
 
 def test_a_report_about_nobodys_mail_is_kept_as_well(desk: Desk, room: MailRoom) -> None:

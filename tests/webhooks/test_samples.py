@@ -132,6 +132,29 @@ def test_a_status_of_sendgrids_that_is_none_leaves_it_to_the_servers_words() -> 
     assert report.status == ""
 
 
+@pytest.mark.parametrize("name", ["Bounce", "Complaint", "Delivery", "DeliveryDelay", "Open", "Click", "Subscription"])
+def test_an_event_of_amazons_without_its_part_is_unreadable(name: str) -> None:
+    """It is none of those that do not concern us, so it must not be counted among them and forgotten."""
+    mail = sample("ses", "Delivery")["mail"]
+    with pytest.raises(InvalidEventError):
+        parsed("ses", {"eventType": name, "mail": mail})
+
+
+def test_a_bounce_of_postmarks_of_a_new_type_is_a_bounce_of_which_nothing_more_is_known() -> None:
+    (report,) = parsed("postmark", {**sample("postmark", "Bounce"), "Type": "BrandNew", "Details": ""}).reports
+    assert (report.kind, report.verdict, report.note) == ("bounced", None, "BrandNew")
+    (report,) = parsed(
+        "postmark", {**sample("postmark", "Bounce"), "Type": "BrandNew", "Details": "550 5.1.1 ?"}
+    ).reports
+    assert (report.verdict, report.status) == ("dead_address", "5.1.1")
+
+
+@pytest.mark.parametrize("answer", ["AutoResponder", "AddressChange", "OpenRelayTest", "Subscribe"])
+def test_an_automatic_answer_that_postmark_calls_a_bounce_is_none(answer: str) -> None:
+    reading = parsed("postmark", {**sample("postmark", "Bounce"), "Type": answer})
+    assert (reading.reports, list(reading.ignored)) == ([], [answer.lower()])
+
+
 def test_an_event_that_nobody_has_heard_of_is_counted_without_its_name_if_that_is_odd() -> None:
     (good,) = sample("sendgrid", "delivered")
     reading = parsed("sendgrid", [{**good, "event": "account_status_change"}, {**good, "event": "ada@example.com"}])

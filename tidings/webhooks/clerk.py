@@ -72,7 +72,7 @@ class Clerk:
         unknown: list[Report] = []
         for report in reports:
             entry = self._store.ledger_entry(report.send_id) if report.send_id else None
-            if entry is None:
+            if entry is None or entry.reason == "erased":  # what is left of it knows nobody
                 unknown.append(report)
                 continue
             person = entry.decision.person

@@ -33,7 +33,9 @@ _TYPES: Mapping[str, tuple[FeedbackKind, Verdict | None]] = {
     "SpamComplaint": ("complained", None),
     "Unsubscribe": ("unsubscribed", None),
 }
-"""`Type` of a bounce. Any other is somebody's automatic answer, and no bounce at all."""
+"""`Type` of a bounce; of one that is not here, nothing more is known."""
+_ANSWERS = frozenset({"AutoResponder", "AddressChange", "OpenRelayTest", "Subscribe"})
+"""Types that are no bounce: what people's mail programs write back."""
 
 
 class _Geo(msgspec.Struct):
@@ -81,8 +83,8 @@ def parse(body: bytes) -> Reading:
             kind, at = "clicked", record.received_at
         case "SpamComplaint":
             kind, at = "complained", record.bounced_at
-        case "Bounce" if found := _TYPES.get(record.type or ""):
-            (kind, verdict), at = found, record.bounced_at
+        case "Bounce" if record.type not in _ANSWERS:
+            (kind, verdict), at = _TYPES.get(record.type or "", ("bounced", None)), record.bounced_at
         # The list also changes because of a bounce or a complaint, of which we hear by itself; or to let mail through.
         case "SubscriptionChange" if record.suppress_sending and record.suppression_reason == "ManualSuppression":
             kind, at = "unsubscribed", record.changed_at

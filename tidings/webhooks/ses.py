@@ -203,7 +203,7 @@ def _reports(event: _Event) -> Sequence[Report]:
     match name:
         case "Bounce" if event.bounce:
             return [_failure(event, event.bounce, one, n) for n, one in enumerate(event.bounce.bounced_recipients)]
-        case "Complaint" if event.complaint and event.complaint.complaint_feedback_type != "not-spam":
+        case "Complaint" if event.complaint:
             return _complaints(event, event.complaint)
         case "Delivery" if event.delivery:
             return [
@@ -220,6 +220,8 @@ def _reports(event: _Event) -> Sequence[Report]:
             return _subscription(event, event.subscription)
         case "Reject" | "Rendering Failure":  # Amazon took it, and thought better of it
             return [_report(event, _Part(timestamp=event.mail.timestamp), "bounced", verdict="refused", note=name)]
+        case "Bounce" | "Complaint" | "Delivery" | "DeliveryDelay" | "Open" | "Click" | "Subscription":
+            raise InvalidEventError("unreadable", "an event of Amazon SES lacks the part that it is about")
         case _:
             return []
 
@@ -240,6 +242,8 @@ def _failure(event: _Event, part: _Part, one: _Recipient, number: int, kind: Fee
 
 def _complaints(event: _Event, part: _Part) -> Sequence[Report]:
     """A complaint; or a mail that Amazon did not send, because of a complaint that it has heard before."""
+    if part.complaint_feedback_type == "not-spam":
+        return []
     if part.complaint_sub_type:
         return [
             _report(event, part, "bounced", one.email_address or "", n, verdict="address", note=part.complaint_sub_type)
