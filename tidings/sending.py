@@ -29,7 +29,7 @@ Outcome = Literal["sent", "hard_bounced", "complained"]
 """What is counted: `sent` is every mail that the provider gave an answer to, also the answer that there is no such
 mailbox; `hard_bounced` those whose address is dead, told at once or later; `complained` those that were called spam."""
 
-SECOND, HOUR, DAY = 1_000, 3_600_000, 86_400_000
+SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
 TALLIES_KEPT = timedelta(days=8)
 """For a week of hours, and one day in which the last of them can be looked at."""
 

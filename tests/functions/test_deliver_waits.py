@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from functions.sweep import AGAIN
+from functions.sweep import AGAIN, Sweep
 from functions.turns import PAUSE
 from tests.functions.mail_room import MailRoom, envelope
 from tests.functions.test_deliver_crashes import Worker
 from tests.sends import a_decision
 from tests.support import eventually
-from tidings import breaker, decisions
+from tidings import breaker, decisions, sending
 from tidings.adapters.pubsub import Message, Publisher, ensure_subscription
 from tidings.adapters.sqlite_store import SqliteStore
 from tidings.decisions import Decision
@@ -127,8 +127,8 @@ def test_a_sweep_leaves_the_rest_to_the_next_one(
         """Takes its time."""
 
         def publish(self, topic: str, messages: Any) -> list[str]:
-            """Publish, and let twenty seconds pass."""
-            slow.now += timedelta(seconds=20)
+            """Publish, and let thirty seconds pass."""
+            slow.now += timedelta(seconds=30)
             return super().publish(topic, messages)
 
     slow = worker_at(room, NINE + PAUSE, publisher=Slow(room.project))
@@ -137,6 +137,45 @@ def test_a_sweep_leaves_the_rest_to_the_next_one(
     worker.now += PAUSE + timedelta(minutes=1)
     worker.sweep()
     assert len(woken(room)) == 4
+
+
+def test_where_a_limit_is_for_less_than_a_minute_each_stretch_of_it_is_used(room: MailRoom, tmp_path: Path) -> None:
+    """The sweep is asked once a minute, and stays while the turns of those who wait come one after the other."""
+    room = with_policy(room, tmp_path, "{rates: [{provider: smtp, max: 2, per: 10s}], kept_for_transactional: 50}")
+    worker = worker_at(room, NINE)
+    for one in some(5):
+        worker.push(one)
+    assert len(room.mail.mails) == 1
+    paused: list[float] = []
+
+    def pause(seconds: float) -> None:
+        """Meanwhile what was published is delivered."""
+        for one in woken(room):
+            worker.push(one)
+        paused.append(seconds)
+        worker.now += timedelta(seconds=seconds)
+
+    sweep = Sweep(
+        room.settings, sending.load(str(tmp_path)), room.store, room.publisher, "smtp", lambda: worker.now, pause
+    )
+    assert sweep() == 4
+    assert len(room.mail.mails) == 4  # the fifth is being delivered
+    assert (sum(paused), worker.now) == (40, NINE + timedelta(seconds=40))
+
+
+def test_a_sweep_stays_for_nobody_whose_turn_is_far(room: MailRoom, tmp_path: Path) -> None:
+    """Nor where a clock stands still."""
+    room = with_policy(room, tmp_path, "{rates: [{provider: smtp, max: 2, per: 10s}]}")
+    worker, paused = worker_at(room, NINE), list[float]()
+    policy = sending.load(str(tmp_path))
+    sweep = Sweep(room.settings, policy, room.store, room.publisher, "smtp", lambda: NINE, paused.append)
+    breaker.stop(room.store, "marketing", "operator", "", NINE)
+    (stopped,) = some(1)
+    worker.push(stopped)
+    assert (sweep(), paused) == (0, [])
+    room.store.wait(stopped.send_id, NINE, NINE + timedelta(seconds=20))
+    assert sweep() == 0
+    assert paused == [20, 20, 20]
 
 
 def test_a_sweep_that_cannot_write_says_so_and_the_next_one_wakes_them_again(room: MailRoom, tmp_path: Path) -> None:
