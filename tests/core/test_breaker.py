@@ -88,6 +88,16 @@ def test_what_was_before_is_forgiven_when_it_is_resumed(store: SqliteStore) -> N
     assert breaker.look(store, RULES, "smtp", at(420)).startswith("6% of 100 mails")
 
 
+def test_what_was_forgiven_long_ago_is_not_taken_from_what_is_counted_now(store: SqliteStore) -> None:
+    """The hour in which it was resumed has left the time that is looked at."""
+    became(store, at(0), sent=1000, hard_bounced=900)
+    breaker.resume(store, at(60))
+    later = at(30 * HOUR)
+    became(store, later, sent=100, hard_bounced=6)
+    assert breaker.counts(store, "smtp", RULES.over, later, breaker.standing(store)) == {"sent": 100, "hard_bounced": 6}
+    assert breaker.look(store, RULES, "smtp", later).startswith("6% of 100 mails")
+
+
 def test_another_providers_bounces_are_not_held_against_this_one(store: SqliteStore) -> None:
     became(store, at(0), sent=100, hard_bounced=60)
     assert breaker.look(store, RULES, "sendgrid", at(60)) == ""

@@ -3,7 +3,7 @@
 import json
 import logging
 import sqlite3
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from msgspec.structs import replace
@@ -30,6 +30,25 @@ def test_a_report_that_comes_again_does_nothing_more(desk: Desk, room: MailRoom,
     assert len(feedback(room, sent)) == 1
     assert len(room.events()) == 2
     assert counted(room, "sendgrid", desk.now) == {"complained": 1}
+
+
+def test_a_report_that_comes_twice_in_one_request_is_one(
+    desk: Desk, room: MailRoom, sent: Decision, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    content = at_ada("sendgrid", HARD["sendgrid"], sent)
+    assert desk.bring("sendgrid", content * 2) == 200
+    assert (len(feedback(room, sent)), len(room.events())) == (1, 1)
+    assert caplog.records[-1].__dict__["counts"] == {"bounced": 1, "repeated": 1}
+
+
+def test_an_address_is_suppressed_as_of_when_it_bounced(desk: Desk, room: MailRoom, sent: Decision) -> None:
+    """And never as of later than now, whatever a clock there says."""
+    content = at_ada("postmark", "Bounce", sent)
+    assert desk.bring("postmark", {**content, "BouncedAt": "2026-01-02T03:04:05Z"}) == 200
+    known = room.store.suppression(digest_of(room))
+    assert known is not None
+    assert known.at == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 def test_a_bounce_that_is_told_by_two_ways_is_counted_once(desk: Desk, room: MailRoom, sent: Decision) -> None:

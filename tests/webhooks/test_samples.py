@@ -68,6 +68,24 @@ def test_without_metadata_our_message_id_says_it() -> None:
     assert [one.send_id for one in parsed("ses", bounce).reports] == [SEND_ID]
 
 
+def test_metadata_that_is_no_send_id_leaves_it_to_the_message_id() -> None:
+    """Another system of the same account may use the name for something of its own."""
+    ours = f"<{SEND_ID}@shop.example>"
+    (event,) = sample("sendgrid", "delivered")
+    for other in ("42", SEND_ID.upper(), SEND_ID + "0", ""):
+        reading = parsed("sendgrid", [{**event, "tidings_send_id": other, "smtp-id": ours}])
+        assert [one.send_id for one in reading.reports] == [SEND_ID]
+
+
+def test_two_things_that_happen_to_one_mail_in_one_instant_have_two_ids() -> None:
+    """Amazon names neither; an open and a click of one scanner may well be in one millisecond."""
+    at = {"timestamp": "2017-08-09T23:51:25.570Z"}
+    mail = sample("ses", "Open")["mail"]
+    opened = parsed("ses", {"eventType": "Open", "mail": mail, "open": at}).reports
+    clicked = parsed("ses", {"eventType": "Click", "mail": mail, "click": at}).reports
+    assert opened[0].feedback_id != clicked[0].feedback_id
+
+
 def test_the_same_event_has_the_same_id_and_every_other_another() -> None:
     for provider in PROVIDERS:
         batch = [each.body for each in samples(provider) if len(each.says) == 1]
