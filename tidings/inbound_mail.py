@@ -4,7 +4,8 @@ What it is about is told by the address it came to (`bounces+<send id>@...`, one
 of what it returns. So a bounce in a format of its own is still known by its mail; and as nothing else is known of it,
 it suppresses nothing.
 
-Sources: RFC 3464 (delivery status), RFC 5965 (complaints), RFC 3834 (automatic answers).
+Sources: RFC 3464 and RFC 6533 (delivery status), https://cr.yp.to/proto/qsbmf.txt (qmail's bounces), RFC 5965
+(complaints), RFC 3834 (automatic answers).
 """
 
 import hashlib
@@ -142,7 +143,7 @@ class _Mail:
 
 
 def _sort(mail: _Mail) -> Inbound:
-    if mail.report_type == "delivery-status" and (reports := list(_statuses(mail))):
+    if reports := list(_statuses(mail)) or list(_paragraphs(mail)):
         return Inbound("bounce", reports)
     if mail.report_type == "feedback-report" and (part := mail.part("message/feedback-report")) is not None:
         return _complaint(mail, part)
@@ -150,6 +151,8 @@ def _sort(mail: _Mail) -> Inbound:
     if token := read_unsubscribe_subject(_decoded(mail.header("Subject"))):
         return Inbound("unsubscribe", token=token)
     if _is_bounce(mail):
+        if not mail.send_id:  # what it is about only somebody who reads it can tell
+            return Inbound("unknown")
         is_delayed = _DELAYED.search(_decoded(mail.header("Subject")))
         return Inbound("bounce", [_report(mail, "deferred" if is_delayed else "bounced")])
     if _is_automatic(mail):
@@ -159,19 +162,47 @@ def _sort(mail: _Mail) -> Inbound:
 
 def _statuses(mail: _Mail) -> Iterator[Report]:
     """One report for each recipient that the status names."""
-    part = mail.part("message/delivery-status")
-    blocks = part.get_payload() if part is not None else None
-    if not isinstance(blocks, list):
-        return
-    named = [block for block in blocks if isinstance(block, Message) and block.get("Action")]
+    named = [block for block in _blocks(mail) if block.get("Action")]
     for number, block in enumerate(named[:_MOST_RECIPIENTS]):
         kind = _ACTIONS.get(_text(block, "Action").strip().lower().partition(" ")[0])
         if kind is None:
             continue
-        status = status_in(_text(block, "Status"))
-        if status.endswith(".0.0") or not status:  # Exim's, and Google's: what the other server said is more precise
-            status = status_in(_text(block, "Diagnostic-Code")) or status
+        status, said = status_in(_text(block, "Status")), status_in(_text(block, "Diagnostic-Code"))
+        # What the other server said is more precise than Exim's and Google's 5.0.0, and firmer than a 5.1.1 that this
+        # one has made of a bare 550 or of what else it heard.
+        if status.endswith(".0.0") or classify(status) in ("dead_address", None):
+            status = said or status
         yield _report(mail, kind, status, _recipient(block), number)
+
+
+def _blocks(mail: _Mail) -> list[Message]:
+    """The status, block by block; for internationalised mail it has a name of its own, and may be encoded."""
+    if mail.message.get_content_type() != "multipart/report":
+        return []
+    part = mail.part("message/delivery-status") or mail.part("message/global-delivery-status")
+    inside = part.get_payload() if part is not None else None
+    blocks = [block for block in inside if isinstance(block, Message)] if isinstance(inside, list) else []
+    encoding = part.get("Content-Transfer-Encoding", "") if part is not None else ""
+    if any(block.get("Action") for block in blocks) or not blocks:
+        return blocks
+    again = Message(_POLICY)
+    again["Content-Transfer-Encoding"] = encoding
+    again.set_payload("\n\n".join(block.as_string().strip() for block in blocks))
+    decoded = again.get_payload(decode=True)
+    text = decoded if isinstance(decoded, bytes) else b""
+    status = message_from_bytes(b"Content-Type: message/delivery-status\n\n" + text, policy=_POLICY).get_payload()
+    return [block for block in status if isinstance(block, Message)] if isinstance(status, list) else []
+
+
+def _paragraphs(mail: _Mail) -> Iterator[Report]:
+    """The same of a bounce of qmail's, which is text that people and machines can read."""
+    text = mail.message.get_payload()
+    if not isinstance(text, str) or not text.startswith("Hi. This is the"):
+        return
+    above, *_ = re.split(r"(?m)^-", text.replace("\r\n", "\n"), maxsplit=1)
+    for number, paragraph in enumerate(above.split("\n\n")[:_MOST_RECIPIENTS]):
+        if found := re.match(r"\s*<([^<>\s]+@[^<>\s]+)>:\n", paragraph):
+            yield _report(mail, "bounced", status_in(paragraph[found.end() :]), found[1], number)
 
 
 def _recipient(block: Message) -> str:
