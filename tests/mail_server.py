@@ -40,6 +40,7 @@ class MailServer:
         pause: seconds that it looks at a mail's content before it answers, as a server that scans it does.
         connections: how many were made to it.
         names: what each of them called itself.
+        resets: how often somebody took back what they had said of a mail.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -55,6 +56,7 @@ class MailServer:
         self.pause = 0.0
         self.connections = 0
         self.names: list[str] = []
+        self.resets = 0
 
     @property
     def url(self) -> str:
@@ -133,6 +135,10 @@ class _Scripted(SMTP):
         if answer.startswith("2"):
             envelope.rcpt_tos.append(address)
         return answer
+
+    async def handle_RSET(self, _: SMTP, __: Session, ___: Envelope) -> str:  # noqa: N802
+        self._script.resets += 1
+        return "250 OK"
 
     async def smtp_DATA(self, arg: str) -> None:  # noqa: N802
         answer = self._next("DATA")

@@ -107,8 +107,9 @@ def test_a_success_that_is_not_the_providers_own_is_none(api: ProviderApi, provi
 def test_a_redirect_is_not_followed(api: ProviderApi, provider: str) -> None:
     """The key and the mail are for the host that the operator has named."""
     api.answers = [Answer(307, None, {"Location": f"http://{api.host}/elsewhere"})]
-    with pytest.raises(TemporaryError, match="307"):
+    with pytest.raises(TemporaryError, match="307") as raised:
         send(connect(api, provider), marketing_mail())
+    assert type(raised.value) is TemporaryError
     assert len(api.requests) == 1
 
 

@@ -31,6 +31,17 @@ def test_mails_share_a_connection(server: MailServer) -> None:
         send(sender, f"{number}@example.com")
     assert server.connections == 1
     assert [mail.recipients for mail in server.mails] == [[f"{number}@example.com"] for number in range(5)]
+    assert server.resets == 0  # another question and answer for each mail
+
+
+def test_what_was_said_of_a_mail_that_did_not_go_is_taken_back(server: MailServer) -> None:
+    sender = SmtpSender(server.url)
+    server.answers["RCPT"] = ["550 5.1.1 no such user"]
+    with pytest.raises(AddressError):
+        send(sender, "nobody@example.com")
+    send(sender)
+    assert (server.connections, server.resets) == (1, 1)
+    assert [mail.recipients for mail in server.mails] == [["ada@example.com"]]
 
 
 def test_a_connection_that_waited_too_long_is_thrown_away(server: MailServer) -> None:
