@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import flask
 import msgspec
 
-from functions import origins, trust
+from functions import origins, speech, trust
 from functions.html_pages import HEADERS, LinkPages
 from tidings import categories, choices, preferences
 from tidings.adapters.pubsub import Publisher
@@ -80,7 +80,7 @@ class ConfirmationPages(LinkPages):
     def _answer(self, request: flask.Request, token: str) -> flask.Response:
         link = read_confirmation(token, self._settings.secret)
         if link is None:
-            return self._unknown()
+            return self._unknown(speech.of_reader(request))
         is_confirmed = request.method == "POST" and request.form.get("choice") == "confirm"
         if link.purpose == "subscribe":
             return self._show(self._subscription(link, request, is_confirmed), link)

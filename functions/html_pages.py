@@ -18,6 +18,8 @@ import flask
 import jinja2
 from markupsafe import Markup
 
+from functions import speech
+from functions.speech import ENGLISH, Speech
 from tidings.adapters.pubsub import Publisher
 from tidings.errors import TemporaryError
 from tidings.message import sender
@@ -74,14 +76,28 @@ class Pages:
         name, self._address = sender(settings)
         self._sender = name or self._address
 
-    def _say(self, status: int, title: str, sentence: str, headers: Mapping[str, str] | None = None) -> flask.Response:
-        """A page that says one thing."""
-        return self._page("plain.html", status, headers, title=title, sentence=sentence)
+    def _plain(
+        self,
+        say: Speech,
+        status: int,
+        title: str,
+        sentence: str,
+        headers: Mapping[str, str] | None = None,
+        **facts: str,
+    ) -> flask.Response:
+        """A page that says one thing, given in English, with facts in it."""
+        return self._page("plain.html", status, headers, say, title=say(title), sentence=say(sentence, **facts))
 
     def _page(
-        self, template: str, status: int = 200, headers: Mapping[str, str] | None = None, **facts: object
+        self,
+        template: str,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        say: Speech = ENGLISH,
+        **facts: object,
     ) -> flask.Response:
         html = _PAGES.get_template(template).render(
+            say=say,
             sender=self._sender,
             sender_address=self._address,
             postal_address=self._settings.postal_address,
@@ -109,8 +125,9 @@ class LinkPages(Pages, ABC):
             return self._answer(request, found[1] if found else "")
         except TemporaryError as error:
             log.error("A page is asked for again: %s", error, extra={"labels": {"fault": type(error).__name__}})
+            say = speech.of_reader(request)
             sorry = "Something on our side did not answer. Please try again in a minute."
-            return self._say(503, "That did not work", sorry, headers={"Retry-After": "60"})
+            return self._plain(say, 503, "That did not work", sorry, headers={"Retry-After": "60"})
 
     @abstractmethod
     def _answer(self, request: flask.Request, token: str) -> flask.Response:
@@ -120,20 +137,20 @@ class LinkPages(Pages, ABC):
             TemporaryError: not now; the visitor is asked to try again.
         """
 
-    def _unknown(self) -> flask.Response:
+    def _unknown(self, say: Speech) -> flask.Response:
         """404 for a link that we never signed, for people and for mail programs: nobody was unsubscribed by it."""
-        sentence = f"It was cut short on its way, or it is not ours. {self.missing}"
-        return self._say(404, "This link does not work", sentence)
+        sentence = "It was cut short on its way, or it is not ours. {way_on}"
+        return self._plain(say, 404, "This link does not work", sentence, way_on=say(self.missing))
 
-    def _gone(self, erased: datetime) -> flask.Response:
+    def _gone(self, erased: datetime, say: Speech) -> flask.Response:
         """For somebody whose data was erased, and who has opened the link of an old mail. Nothing is done by it."""
         sentence = (
-            f"Your data was erased on {day(erased)}. What is left is a fingerprint of your address, by which we know "
+            "Your data was erased on {day}. What is left is a fingerprint of your address, by which we know "
             "that we must not write to it, and a receipt. Neither says who you are."
         )
-        return self._say(200, "We keep nothing about you", sentence)
+        return self._plain(say, 200, "We keep nothing about you", sentence, day=say.day(erased))
 
 
 def day(at: datetime) -> str:
-    """A day as people read it."""
-    return f"{at.astimezone(UTC):%-d %B %Y}"
+    """A day as people read it, in English."""
+    return ENGLISH.day(at)

@@ -17,7 +17,7 @@ from typing import TypeVar
 import flask
 import msgspec
 
-from functions import origins, trust
+from functions import origins, speech, trust
 from functions.html_pages import LinkPages, day
 from functions.trust import address
 from tidings import categories, choices, preferences, topics
@@ -50,9 +50,9 @@ class PreferenceCentre(LinkPages):
     def _answer(self, request: flask.Request, token: str) -> flask.Response:
         link = read_preferences(token, self._settings.secret)
         if link is None:
-            return self._unknown()
+            return self._unknown(speech.of_reader(request))
         if erased := preferences.forgotten(link.person, self._store, self._settings.secret):
-            return self._gone(erased)
+            return self._gone(erased, speech.of_reader(request))
         if request.headers.get("Sec-GPC") == "1" and request.method != "HEAD":
             self._note_objection(link, request)
         return self._post(link, request) if request.method == "POST" else self._show(link, request)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 import flask
 import msgspec
 
-from functions import origins
+from functions import origins, speech
 from functions.html_pages import Pages
 from tidings import email_events, hits, retention, topics
 from tidings.adapters.pubsub import Publisher
@@ -90,19 +90,20 @@ class TrackingPages(Pages):
         return flask.Response(_GIF, headers=_HEADERS, content_type="image/gif")
 
     def _link(self, hit: Hit | None, request: flask.Request) -> flask.Response:
+        say = speech.of_reader(request)
         if hit is None or hit.link == PIXEL:
-            return self._say(404, *_UNKNOWN)
+            return self._plain(say, 404, *_UNKNOWN)
         try:
             entry = self._store.ledger_entry(hit.send_id)
         except TemporaryError as error:
             log.error("A link leads nowhere for now: %s", error, extra={"labels": {"fault": type(error).__name__}})
-            return self._say(503, *_AWAY, headers={"Retry-After": "5"})
+            return self._plain(say, 503, *_AWAY, headers={"Retry-After": "5"})
         if entry is None or hit.link > len(entry.links):
-            return self._say(410, "This link is too old", _GONE.format(sender=self._sender))
+            return self._plain(say, 410, "This link is too old", _GONE, sender=self._sender)
         target = entry.links[hit.link - 1]
         if not leads_somewhere(target):
             log.error("A target in the ledger cannot be redirected to", extra={"labels": {"link": hit.link}})
-            return self._say(404, *_UNKNOWN)
+            return self._plain(say, 404, *_UNKNOWN)
         self._keep(self._visit("clicked", hit, request), hit, entry)
         if request.method == "OPTIONS":
             return flask.Response(status=204, headers={"Allow": ", ".join(METHODS), **_HEADERS})

@@ -8,9 +8,11 @@ import logging
 
 import flask
 
-from functions import origins
+from functions import origins, speech
 from functions.html_pages import LinkPages
+from functions.speech import Speech
 from tidings import categories, preferences
+from tidings.choices import worded
 from tidings.consent import MARKETING
 from tidings.preferences import Change
 from tidings.tokens import Preferences, Unsubscribe, read_unsubscribe, sign_preferences
@@ -28,57 +30,61 @@ class UnsubscribePages(LinkPages):
 
     def _answer(self, request: flask.Request, token: str) -> flask.Response:
         link = read_unsubscribe(token, self._settings.secret)
+        say = speech.of_reader(request)
         if link is None:
-            return self._unknown()
+            return self._unknown(say)
         if erased := preferences.forgotten(link.person, self._store, self._settings.secret):
-            return self._gone(erased)
-        return self._post(link, request) if request.method == "POST" else self._show(link)
+            return self._gone(erased, say)
+        return self._post(link, request, say) if request.method == "POST" else self._show(link, say)
 
-    def _post(self, link: Unsubscribe, request: flask.Request) -> flask.Response:
+    def _post(self, link: Unsubscribe, request: flask.Request, say: Speech) -> flask.Response:
         origin = origins.read(request)
         if request.form.get("List-Unsubscribe") == "One-Click":
-            return self._change(link, Change(link.category, False, "one_click", ONE_CLICK_WORDS, origin=origin))
+            return self._change(link, Change(link.category, False, "one_click", ONE_CLICK_WORDS, origin=origin), say)
         choice = request.form.get("choice", "")
-        offers = self._offers(link.category)
+        offers = self._offers(link.category, say)
         if choice not in offers:
-            return self._show(link, 400)
+            return self._show(link, say, 400)
         category = MARKETING if choice.endswith("all") else link.category
         given = choice.startswith("resubscribe")
         if given and preferences.state(link, self._store) == "subscribed":
-            return self._show(link)  # here consent is given back only to undo a withdrawal: nobody agrees by accident
-        change = Change(category, given, "preferences_page", offers[choice], language="en", origin=origin)
-        return self._change(link, change)
+            return self._show(link, say)  # consent is given back only to undo a withdrawal: nobody agrees by accident
+        words, language = offers[choice], say.language
+        change = Change(category, given, "preferences_page", words, language=language, origin=origin)
+        return self._change(link, change, say)
 
-    def _change(self, link: Unsubscribe, change: Change) -> flask.Response:
+    def _change(self, link: Unsubscribe, change: Change, say: Speech) -> flask.Response:
         changed = preferences.apply(
             change, link, self._clock(), self._store, self._publisher, self._settings.events_topic
         )
         labels = {"source": change.source, "given": change.given, "changed": changed}
         log.info("A link was used", extra={"labels": labels})
-        notice = "Welcome back. That is undone." if change.given else "Done, with immediate effect."
-        return self._show(link, notice=notice)
+        notice = say("Welcome back. That is undone.") if change.given else say("Done, with immediate effect.")
+        return self._show(link, say, notice=notice)
 
-    def _show(self, link: Unsubscribe, status: int = 200, notice: str = "") -> flask.Response:
+    def _show(self, link: Unsubscribe, say: Speech, status: int = 200, notice: str = "") -> flask.Response:
         """The page for how things stand now."""
-        kind = self._kind(link.category)
+        kind, sender = self._kind(link.category, say), self._sender
+        left = "You get no more {kind} from {sender}. Was that a slip? Take it back here."
         match preferences.state(link, self._store):
             case "subscribed":
-                title = "You are subscribed" if notice else "Unsubscribe?"
-                sentence = f"You get {kind} from {self._sender}."
+                title = say("You are subscribed") if notice else say("Unsubscribe?")
+                sentence = say("You get {kind} from {sender}.", kind=kind, sender=sender)
                 choices = ["category", "all"]
             case "left_category":
-                title = "You are unsubscribed"
-                sentence = f"You get no more {kind} from {self._sender}. Was that a slip? Take it back here."
+                title = say("You are unsubscribed")
+                sentence = say(left, kind=kind, sender=sender)
                 choices = ["resubscribe", "all"]
             case "left_all":
-                title = "You are unsubscribed"
-                sentence = f"You get no more marketing email from {self._sender}. Was that a slip? Take it back here."
+                title = say("You are unsubscribed")
+                sentence = say(left, kind=say("marketing email"), sender=sender)
                 choices = ["resubscribe_all"]
-        offers = self._offers(link.category)
+        offers = self._offers(link.category, say)
         token = sign_preferences(Preferences(link.person, link.send_id), self._settings.secret)
         return self._page(
             "unsubscribe.html",
             status,
+            say=say,
             title=title,
             sentence=sentence,
             notice=notice,
@@ -86,16 +92,24 @@ class UnsubscribePages(LinkPages):
             preferences=f"/p/{token}",
         )
 
-    def _kind(self, category: str) -> str:
+    def _kind(self, category: str, say: Speech) -> str:
         """What mail of this category is called on the page."""
         if category == MARKETING:
-            return "marketing email"
-        return f"“{categories.load(self._settings.policy)[category].title}” email"
+            return say("marketing email")
+        described = categories.load(self._settings.policy)[category]
+        return say("“{name}” email", name=worded(described, [say.language]).name)
 
-    def _offers(self, category: str) -> dict[str, str]:
+    def _offers(self, category: str, say: Speech) -> dict[str, str]:
         """Every choice that the page can offer, with the words on its button."""
-        everything = {"all": "Stop all marketing email", "resubscribe_all": "Send me marketing email again"}
+        everything = {
+            "all": say("Stop all marketing email"),
+            "resubscribe_all": say("Send me {kind} again", kind=say("marketing email")),
+        }
         if category == MARKETING:
             return everything
-        kind = self._kind(category)
-        return {"category": f"Stop {kind}", "resubscribe": f"Send me {kind} again", **everything}
+        kind = self._kind(category, say)
+        return {
+            "category": say("Stop {kind}", kind=kind),
+            "resubscribe": say("Send me {kind} again", kind=kind),
+            **everything,
+        }
