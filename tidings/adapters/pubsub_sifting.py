@@ -33,6 +33,9 @@ from tidings.topics import Message, Sifted, Waiting
 LEASE_SECONDS = 60
 """So long a message is held at a time: if this process dies, the others see it again after that."""
 
+ALL_TOO_NEW = 3
+"""So many answers in a row that hold only what is too new are believed to be the end: order is not promised."""
+
 RENEW_SECONDS = 15.0
 """So often leases are renewed, so that a visit may take its time."""
 
@@ -70,11 +73,13 @@ def look_through(
     """
     deadline = None if seconds is None else time.monotonic() + seconds
     held = _Held(subscriber(os.environ.get(EMULATOR)), subscription_path(project, subscription))
-    seen = taken = 0
+    seen = taken = too_new = 0
     try:
         while deadline is None or time.monotonic() < deadline:
-            news = [one for one in held.pull() if until is None or one.published <= until]
-            if not news:  # nothing is there, or only what has come round again or is too new
+            fresh = held.pull()
+            news = [one for one in fresh if until is None or one.published <= until]
+            too_new = 0 if news else too_new + 1
+            if not fresh or too_new == ALL_TOO_NEW:
                 return Sifted(seen, taken, True)
             for one in news:
                 held.renew()
