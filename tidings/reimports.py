@@ -4,6 +4,9 @@ Only a digest of it is left, in the suppression list. So of every address that a
 its digest stands there as erased; if so, the address is replaced wherever the event says it, before anything is written
 or decided. The person is then somebody new, with a marker in the place of an address.
 
+Two people may share a mailbox. Who was known by the address before, and was not erased with it, has it in their own
+profile and keeps it: what one of them asks for does not take from the other. Nobody is mailed there all the same.
+
 What is not looked at: addresses that stand only in the properties of other events, and ids. Who makes a user id of an
 address makes it part of every record that the id names.
 """
@@ -35,11 +38,12 @@ class Reimports:
         self,
         store: Store,
         secret: str,
-        attempt: Callable[[Callable[[str], bool]], Callable[[str], bool]] = lambda call: call,
+        attempt: Callable[[Callable[..., bool]], Callable[..., bool]] = lambda call: call,
     ) -> None:
         self._store = store
         self._secret = secret
         self._ask = attempt(self._is_erased)
+        self._ask_of = attempt(self._has)
         self._known: dict[str, bool] = {}
 
     def cleaned(self, event: Event) -> Event:
@@ -56,11 +60,19 @@ class Reimports:
         digest = address_digest(email, self._secret)
         if digest not in self._known:
             self._known[digest] = self._ask(digest)
-        return self._without(event, email, digest) if self._known[digest] else event
+        if not self._known[digest] or self._ask_of(event.person, digest):
+            return event
+        return self._without(event, email, digest)
 
     def _is_erased(self, digest: str) -> bool:
         found = self._store.suppression(digest)
         return found is not None and found.reason == ERASED
+
+    def _has(self, person: str, digest: str) -> bool:
+        """Whether somebody is known by the address, and so has not been erased with it."""
+        profile = self._store.profile(person)
+        email = profile.traits.get("email") if profile else None
+        return isinstance(email, str) and "@" in email and address_digest(email, self._secret) == digest
 
     def _without(self, event: Event, email: str, digest: str) -> Event:
         """Text by text, so that everything else stays as it was written, to the byte."""

@@ -29,10 +29,10 @@ def archive(monkeypatch):
 
 def test_it_says_how_many_rows_went(archive):
     archive.deletes = 7
-    assert erase(TABLE, IDS, [ADDRESS]) == Erased(7, complete=True)
+    assert erase(TABLE, IDS, [ADDRESS], sharing=["u:max", "a:browser-3"]) == Erased(7, complete=True)
     [said] = archive.parameters
     assert (said["users"], said["anonymous"]) == (["ann"], ["browser-1", "browser-2"])
-    assert said["addresses"] == patterns(ADDRESS)
+    assert (said["addresses"], said["sharing"]) == (patterns(ADDRESS), ["max"])
 
 
 def test_rows_that_cannot_be_deleted_yet_are_left_and_that_is_said(archive):
@@ -72,12 +72,14 @@ GOES = {
         "context": {"page": {"url": "https://a.example/?to=Ann.Lee%40example.com&b=1"}},
     },
     "address in a sentence": {"userId": "x", "properties": {"text": f"mail\n{ADDRESS}."}},
+    "address without a userId": {"anonymousId": "elsewhere", "traits": {"email": ADDRESS}},
     "address escaped": '{"userId": "x", "traits": {"email": "Ann.Lee\\u0040example.com"}}',
 }
 STAYS = {
     "of somebody else": {"userId": "bob"},
     "of somebody else on their browser": {"userId": "bob", "anonymousId": "browser-1"},
     "of somebody whose id begins so": {"userId": "anna"},
+    "their own address, of somebody who shares it": {"userId": "max", "traits": {"email": ADDRESS}},
     "an address that ends so": {"userId": "x", "traits": {"email": "Jo" + ADDRESS}},
     "an address that begins so": {"userId": "x", "traits": {"email": ADDRESS + ".au"}},
     "another separator": {"userId": "x", "traits": {"email": "Ann-Lee@example.com"}},
@@ -87,7 +89,8 @@ STAYS = {
 def found(rows, until=1):
     """The rows that the statement's WHERE finds, asked of DuckDB, whose regular expressions are RE2 as well."""
     where = sqlglot.parse_one(DELETE.format(table=TABLE, recent="INTERVAL 0 MINUTE"), read="bigquery").find(exp.Where)
-    given = {"users": ["ann"], "anonymous": ["browser-1", "browser-2"], "addresses": patterns(ADDRESS)}
+    given: dict[str, object] = {"users": ["ann"], "anonymous": ["browser-1", "browser-2"], "sharing": ["max"]}
+    given["addresses"] = patterns(ADDRESS)
     given["until"] = datetime.now(UTC) - timedelta(hours=until)
     database = duckdb.connect()
     database.execute("CREATE TABLE events (name TEXT, data TEXT, publish_time TIMESTAMPTZ)")

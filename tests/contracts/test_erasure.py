@@ -15,7 +15,7 @@ from tidings.adapters.firestore_store import FirestoreStore
 from tidings.adapters.sqlite_store import SqliteStore
 from tidings.consent import person_digest
 from tidings.errors import StoreError
-from tidings.privacy.erasure import erase, erase_address
+from tidings.privacy.erasure import Known, erase, erase_address, known_by
 from tidings.settings import SettingsError
 from tidings.store import ERASED, ProfileUpdate, Receipt, Store, Suppression
 from tidings.topics import Message, Sifted
@@ -172,6 +172,19 @@ def test_an_anonymous_id_that_gave_the_same_address_and_is_nobody_elses_goes_too
     assert outside.told() == {ANN, BEFORE, "a:phone"}
     assert lived.profile("a:of-bob")
     assert lived.profile("a:phone") is None
+
+
+def test_a_known_person_who_shares_the_address_keeps_what_is_theirs_and_is_not_mailed_there(lived: Store) -> None:
+    """A mailbox of two: what one of them asks for takes nothing from the other. But nobody writes there any more."""
+    lived.update_profiles([ProfileUpdate(person="u:max", at=at(5), traits={"email": ADDRESS.upper()})])
+    assert known_by(lived, ANN, None) == Known([ANN, BEFORE], [ADDRESS, EARLIER], ["u:max"])
+    assert known_by(lived, None, ADDRESS).sharing == [], "who asks by the address asks for all"
+    before, outside = lived.profile("u:max"), Outside()
+    forget(lived, outside)
+    assert lived.profile("u:max") == before
+    assert outside.told() == {ANN, BEFORE}
+    assert lived.erased_at(person_digest("u:max", SETTINGS.secret)) is None
+    assert lived.suppression(digest(ADDRESS)) == Suppression(reason=ERASED, at=at(100))
 
 
 def test_an_address_takes_everybody_with_it_who_has_it(lived: Store, tmp_path: Path) -> None:

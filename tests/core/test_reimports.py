@@ -12,7 +12,7 @@ from tidings import events
 from tidings.adapters.sqlite_store import SqliteStore
 from tidings.consent import address_digest, erased_marker, is_erased
 from tidings.reimports import Reimports
-from tidings.store import ERASED
+from tidings.store import ERASED, ProfileUpdate
 
 SECRET = "a secret of the tests"
 ADDRESS = "grace@example.com"
@@ -124,3 +124,22 @@ def test_whatever_else_is_in_the_traits_the_address_is_in_none_of_it_and_it_stay
     assert found["email"] == MARKER
     assert ADDRESS not in json.dumps(found, ensure_ascii=False).casefold()
     store.close()
+
+
+def test_who_was_known_by_the_address_before_and_was_not_erased_keeps_it(store):
+    """Two people share a mailbox, and one of them was erased: the other one's data is their own."""
+    store.update_profiles([ProfileUpdate(person="u:max", at=at("08:00"), traits={"email": ADDRESS.title()})])
+    store.update_profiles([ProfileUpdate(person="u:eve", at=at("08:00"), traits={"email": "eve@example.com"})])
+    event = identify({"email": ADDRESS}, user_id="max")
+    assert Reimports(store, SECRET).cleaned(event) is event
+    for person in ("eve", "ida"):
+        assert Reimports(store, SECRET).cleaned(identify({"email": ADDRESS}, user_id=person)).read("traits") == {
+            "email": MARKER
+        }
+
+
+def test_who_has_the_marker_does_not_get_the_address_back(store):
+    store.update_profiles([ProfileUpdate(person="u:max", at=at("08:00"), traits={"email": MARKER})])
+    assert is_erased(
+        Reimports(store, SECRET).cleaned(identify({"email": ADDRESS}, user_id="max")).read("traits")["email"]
+    )

@@ -33,10 +33,14 @@ WHERE publish_time < TIMESTAMP_SUB(CURRENT_TIMESTAMP(), {recent}) AND publish_ti
 AND (
   JSON_VALUE(data, '$.userId') IN UNNEST(@users)
   OR (COALESCE(JSON_VALUE(data, '$.userId'), '') = '' AND JSON_VALUE(data, '$.anonymousId') IN UNNEST(@anonymous))
-  OR EXISTS (SELECT 1 FROM UNNEST(@addresses) AS pattern WHERE REGEXP_CONTAINS(LOWER(data), pattern))
+  OR (
+    COALESCE(JSON_VALUE(data, '$.userId'), '') NOT IN UNNEST(@sharing)
+    AND EXISTS (SELECT 1 FROM UNNEST(@addresses) AS pattern WHERE REGEXP_CONTAINS(LOWER(data), pattern))
+  )
 )
 """
-"""An event with an anonymous id of theirs and the userId of somebody else is that somebody's, and stays."""
+"""An event with an anonymous id of theirs and the userId of somebody else is that somebody's, and stays. So does one
+that names their address under the userId of somebody who shares it."""
 
 
 PEOPLE = """
@@ -71,7 +75,9 @@ def people(table: str) -> Iterator[str]:
                 yield person_key(user, anonymous)
 
 
-def erase(table: str, ids: Iterable[str], addresses: Iterable[str], until: datetime = _EVER) -> Erased:
+def erase(
+    table: str, ids: Iterable[str], addresses: Iterable[str], until: datetime = _EVER, sharing: Iterable[str] = ()
+) -> Erased:
     """Delete every archived event of these ids, and every one that has one of these addresses anywhere in it.
 
     Args:
@@ -79,6 +85,7 @@ def erase(table: str, ids: Iterable[str], addresses: Iterable[str], until: datet
         ids: as `Event.person`.
         addresses: of email; found case aside, in plain and as JSON and URLs escape the @.
         until: what was published after it stays: who came back is somebody new.
+        sharing: others who have one of the addresses as well: what names it under their own id is theirs.
 
     Raises:
         HistoryError: there is no such table, or it may not be changed.
@@ -90,6 +97,7 @@ def erase(table: str, ids: Iterable[str], addresses: Iterable[str], until: datet
         "users": [one[2:] for one in names if one.startswith("u:")],
         "anonymous": [one[2:] for one in names if one.startswith("a:")],
         "addresses": [pattern for one in addresses for pattern in patterns(one)],
+        "sharing": [one[2:] for one in sharing if one.startswith("u:")],
     }
     with _named_faults(table):
         try:

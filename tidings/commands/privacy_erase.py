@@ -53,9 +53,9 @@ def run(options: argparse.Namespace) -> int:
 
 def _archive(name: str, store: Store, person: str | None, address: str | None) -> None:
     table, bigquery = archives.bigquery(name)
-    ids, addresses = known_by(store, person, address)
+    known = known_by(store, person, address)
     try:
-        gone = bigquery.erase(table, ids, addresses)
+        gone = bigquery.erase(table, known.ids, known.addresses, sharing=known.sharing)
     except HistoryError as error:
         raise RefusedError(f"{error}; nothing was erased") from None
     print(f"{gone.rows:,} rows of the archive are deleted", file=sys.stderr)

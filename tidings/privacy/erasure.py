@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 from email_validator import EmailNotValidError, validate_email
@@ -47,6 +48,20 @@ class Plan(msgspec.Struct, frozen=True):
         """Both, each thing once."""
         ids, digests = (*self.ids, *other.ids), (*self.digests, *other.digests)
         return Plan(tuple(dict.fromkeys(ids)), tuple(dict.fromkeys(digests)))
+
+
+class Known(NamedTuple):
+    """What somebody is known by.
+
+    Attributes:
+        ids: as `Event.person`.
+        addresses: in plain.
+        sharing: others who have one of the addresses, and whose data is their own.
+    """
+
+    ids: list[str]
+    addresses: list[str]
+    sharing: list[str]
 
 
 def erase(
@@ -107,10 +122,12 @@ def people_at(store: Store, address: str) -> list[str]:
     return sorted({one for form in _forms(address) for one in store.people_at(form)})
 
 
-def known_by(store: Store, person: str | None, address: str | None) -> tuple[list[str], list[str]]:
-    """The ids and the addresses, in plain, of a person or of everybody with an address: what to look for elsewhere."""
+def known_by(store: Store, person: str | None, address: str | None) -> Known:
+    """What to look for elsewhere of a person, or of everybody with an address."""
     ids, theirs = _theirs(store, [person] if person else people_at(store, address or ""))
-    return ids, list(dict.fromkeys([*theirs, *([address] if address else [])]))
+    addresses = list(dict.fromkeys([*theirs, *([address] if address else [])]))
+    sharing = {one for found in addresses for one in people_at(store, found)} - {*ids}
+    return Known(ids, addresses, sorted(sharing))
 
 
 def _carry_out(
