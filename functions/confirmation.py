@@ -8,7 +8,7 @@ copy and an erasure are marked as done when they are done, so that one that fail
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ import msgspec
 
 from functions import origins, speech, trust
 from functions.html_pages import HEADERS, LinkPages
+from functions.speech import Speech
 from tidings import categories, choices, preferences
 from tidings.adapters.pubsub import Publisher
 from tidings.choices import Wording
@@ -33,7 +34,7 @@ BY_THE_PERSON = "recipient"
 
 
 class _Page(NamedTuple):
-    """What is shown."""
+    """What is shown, in English; `facts` are what its sentences name beside `{sender}` and `{address}`."""
 
     title: str
     sentences: Sequence[str]
@@ -44,6 +45,7 @@ class _Page(NamedTuple):
     done: str = ""
     status: int = 200
     is_last: bool = False  # there are no choices left to lead to
+    facts: Mapping[str, str] = {}
 
 
 class Rights(NamedTuple):
@@ -79,24 +81,25 @@ class ConfirmationPages(LinkPages):
 
     def _answer(self, request: flask.Request, token: str) -> flask.Response:
         link = read_confirmation(token, self._settings.secret)
+        say = speech.of_reader(request)
         if link is None:
-            return self._unknown(speech.of_reader(request))
+            return self._unknown(say)
         is_confirmed = request.method == "POST" and request.form.get("choice") == "confirm"
         if link.purpose == "subscribe":
-            return self._show(self._subscription(link, request, is_confirmed), link)
+            return self._show(self._subscription(link, request, say, is_confirmed), link, say)
         if self._is_done(link):
-            return self._show(self._already(link), link)
+            return self._show(self._already(link), link, say)
         if self._is_over(link):
-            return self._show(self._expired(link), link)
-        if refusal := self._refusal(link):
-            return self._show(refusal, link)
+            return self._show(self._expired(link), link, say)
+        if refusal := self._refusal(link, say):
+            return self._show(refusal, link, say)
         if not is_confirmed:
-            return self._show(self._offer(link), link)
-        return self._download(link) if link.purpose == "export" else self._erase(link)
+            return self._show(self._offer(link), link, say)
+        return self._download(link) if link.purpose == "export" else self._erase(link, say)
 
     # --- a yes to mail
 
-    def _subscription(self, link: Confirmation, request: flask.Request, is_confirmed: bool) -> _Page:
+    def _subscription(self, link: Confirmation, request: flask.Request, say: Speech, is_confirmed: bool) -> _Page:
         kind = categories.load(self._settings.policy)[link.category]
         records = self._store.consent(link.person)
         said = [record.language for record in reversed(records) if record.language]
@@ -105,8 +108,8 @@ class ConfirmationPages(LinkPages):
         own = preferences.record_id(link, link.category, "confirmed")
         stands = choices.standing(kind, records)
         if stands == "off":
-            sentence = f"“{what.name}” is not switched on: it was switched off meanwhile, or your data was erased."
-            return _Page("Nothing to confirm", [sentence], status=409)
+            sentence = "“{name}” is not switched on: it was switched off meanwhile, or your data was erased."
+            return _Page("Nothing to confirm", [sentence], status=409, facts={"name": what.name})
         if any(record.record_id == own for record in records):
             if is_confirmed:
                 self._keep([], records, link)  # tells what could not be told before
@@ -116,7 +119,7 @@ class ConfirmationPages(LinkPages):
         if trust.is_elsewhere(link, self._store.profile(link.person), self._store, self._settings.secret):
             return self._elsewhere(link)
         if not is_confirmed:
-            sentence = f"It comes from {self._sender}, to the address that got the mail with this link."
+            sentence = "It comes from {sender}, to the address that got the mail with this link."
             return _Page("Please confirm", [sentence], what=what, button=YES)
         record = ConsentRecord(
             record_id=own,
@@ -125,50 +128,43 @@ class ConfirmationPages(LinkPages):
             action="confirmed",
             at=max([self._clock(), *(record.at for record in records if record.category == link.category)]),
             source="confirmation_page",
-            words=f"{what.words} [{YES}]",
+            words=f"{what.words} [{say(YES)}]",
             language=what.language,
             origin=origins.read(request),
         )
         self._keep([record], [*records, record], link)
         log.info("Consent was confirmed")
-        thanks = (
-            f"You get “{what.name}” from {self._sender} from now on. You can leave again with one click in every mail."
-        )
-        return _Page("Thank you", [thanks], done="Confirmed.")
+        thanks = "You get “{name}” from {sender} from now on. You can leave again with one click in every mail."
+        return _Page("Thank you", [thanks], done="Confirmed.", facts={"name": what.name})
 
     def _used(self, what: Wording, stands: choices.Standing) -> _Page:
+        facts = {"name": what.name}
         if stands == "on":
-            return _Page(
-                "Already confirmed", [f"You get “{what.name}” from {self._sender}. There is nothing more to do."]
-            )
-        sentence = (
-            f"You have left “{what.name}” since, and asked for it once more: please use the link in the newer mail."
-        )
-        return _Page("This link was used", [sentence])
+            sentence = "You get “{name}” from {sender}. There is nothing more to do."
+            return _Page("Already confirmed", [sentence], facts=facts)
+        sentence = "You have left “{name}” since, and asked for it once more: please use the link in the newer mail."
+        return _Page("This link was used", [sentence], facts=facts)
 
     def _keep(self, made: list[ConsentRecord], records: list[ConsentRecord], link: Confirmation) -> None:
         preferences.keep(made, records, link, self._store, self._publisher, self._settings.events_topic)
 
     # --- a person's data
 
-    def _refusal(self, link: Confirmation) -> _Page | None:
+    def _refusal(self, link: Confirmation, say: Speech) -> _Page | None:
         """Why the mailbox that this link went to has no say about the person's data; None when it has."""
         profile = self._store.profile(link.person)
         if link.purpose == "erase" and profile is None:
             return None  # an erasure that broke off: there is nobody left to protect, and it is to be completed
         if trust.is_elsewhere(link, profile, self._store, self._settings.secret):
             return self._elsewhere(link)
-        not_yet = trust.why_not(profile, self._clock())
-        return (
-            _Page("Not yet", [not_yet, f"If you need it sooner, write to {self._address}."], status=409)
-            if not_yet
-            else None
-        )
+        why = trust.why_not(profile, self._clock(), say)
+        sentence = "{why} If you need it sooner, write to {address}."
+        return _Page("Not yet", [sentence], status=409, facts={"why": why}) if why else None
 
     def _offer(self, link: Confirmation) -> _Page:
         if link.purpose == "export":
             sentences = [
-                f"Everything that {self._sender} keeps about you, in one file (JSON) that people and programs can "
+                "Everything that {sender} keeps about you, in one file (JSON) that people and programs can "
                 "read. It holds what you did, what we sent, and what you agreed to: keep it where you keep letters.",
                 "The button works once. If something goes wrong, ask for a new link.",
             ]
@@ -183,7 +179,7 @@ class ConfirmationPages(LinkPages):
             "a receipt that says when we erased, and not whom",
             "for a while, the archive of what happened on our site, from which it is taken out by hand",
         )
-        sentences = [f"{self._sender} then forgets you. It cannot be taken back."]
+        sentences = ["{sender} then forgets you. It cannot be taken back."]
         lists = (("What goes", goes), ("What stays", stays))
         return _Page("Erase your data?", sentences, lists, button="Erase my data for good", danger=True)
 
@@ -195,15 +191,17 @@ class ConfirmationPages(LinkPages):
         as_file = {"Content-Disposition": f'attachment; filename="my-data-{now:%Y-%m-%d}.json"'}
         return flask.Response(content, 200, {**HEADERS, **as_file}, content_type="application/json")
 
-    def _erase(self, link: Confirmation) -> flask.Response:
+    def _erase(self, link: Confirmation, say: Speech) -> flask.Response:
         receipt = self._rights.erase(link.person, self._clock())
         self._mark_done(link)
         log.info("A person was erased")
         sentences = [
             "We have forgotten you, and nothing is sent to your address any more.",
-            f"The number of your receipt: {receipt.receipt_id}. It says when, and not whom.",
+            "The number of your receipt: {receipt}. It says when, and not whom.",
         ]
-        return self._show(_Page("Your data is erased", sentences, done="Erased.", is_last=True), link)
+        facts = {"receipt": receipt.receipt_id}
+        page = _Page("Your data is erased", sentences, done="Erased.", is_last=True, facts=facts)
+        return self._show(page, link, say)
 
     def _already(self, link: Confirmation) -> _Page:
         if link.purpose == "export":
@@ -216,24 +214,38 @@ class ConfirmationPages(LinkPages):
     # --- all of them
 
     def _elsewhere(self, link: Confirmation) -> _Page:
-        again = {"subscribe": "switch it on again", "export": "ask for a copy again", "erase": "ask for it again"}
-        sentences = [
-            "Since the mail with this link was sent, mail for you goes to another address: nothing was done.",
-            f"If that is right, {again[link.purpose]} on the page with your choices. If it is not, write to "
-            f"{self._address}.",
-        ]
-        return _Page("The address has changed", sentences, status=409)
+        again = {
+            "subscribe": "If that is right, switch it on again on the page with your choices. "
+            "If not, write to {address}.",
+            "export": "If that is right, ask for a copy again on the page with your choices. "
+            "If not, write to {address}.",
+            "erase": "If that is right, ask for it again on the page with your choices. If not, write to {address}.",
+        }
+        happened = "Since the mail with this link was sent, mail for you goes to another address: nothing was done."
+        return _Page("The address has changed", [happened, again[link.purpose]], status=409)
 
     def _expired(self, link: Confirmation) -> _Page:
-        again = {"subscribe": "Switch it on again", "export": "Ask for a new one", "erase": "Ask for a new one"}
-        sentences = [f"It worked for a few days only. {again[link.purpose]} on the page with your choices."]
-        return _Page("This link is too old", sentences, status=410)
+        again = "It worked for a few days only. Ask for a new one on the page with your choices."
+        if link.purpose == "subscribe":
+            again = "It worked for a few days only. Switch it on again on the page with your choices."
+        return _Page("This link is too old", [again], status=410)
 
-    def _show(self, page: _Page, link: Confirmation) -> flask.Response:
+    def _show(self, page: _Page, link: Confirmation, say: Speech) -> flask.Response:
         token = sign_preferences(Preferences(link.person, link.send_id), self._settings.secret)
-        facts = page._asdict()
-        way_on = "" if page.is_last else f"/p/{token}"
-        return self._page("confirmation.html", facts.pop("status"), preferences=way_on, **facts)
+        facts = {"sender": self._sender, "address": self._address, **page.facts}
+        return self._page(
+            "confirmation.html",
+            page.status,
+            say=say,
+            title=say(page.title),
+            done=page.done and say(page.done),
+            what=page.what,
+            sentences=[say(sentence, **facts) for sentence in page.sentences],
+            lists=[(say(heading), [say(point) for point in points]) for heading, points in page.lists],
+            button=page.button and say(page.button),
+            danger=page.danger,
+            preferences="" if page.is_last else f"/p/{token}",
+        )
 
     def _is_over(self, link: Confirmation) -> bool:
         return self._clock().timestamp() >= link.expires_at

@@ -6,7 +6,7 @@ confirmed, because anybody may publish a `Data Requested`, and the address may h
 
 from datetime import datetime
 
-from functions.html_pages import day
+from functions.speech import ENGLISH, Speech
 from tidings.address_age import is_trusted, trusted_from
 from tidings.consent import address_digest
 from tidings.errors import AddressError
@@ -26,17 +26,21 @@ def address(profile: Profile | None) -> str:
 NO_ADDRESS = "There is no address that we could send a mail to."
 
 
-def why_not(profile: Profile | None, now: datetime) -> str:
+def why_not(profile: Profile | None, now: datetime, say: Speech = ENGLISH) -> str:
     """Why no data is handed out or erased by mail to the address on file; empty when it may be."""
     if not address(profile):
-        return NO_ADDRESS
+        return say(NO_ADDRESS)
     if is_trusted(profile, now):
         return ""
     begins = trusted_from(profile)
-    when = f"from {day(begins)} on" if begins else "when we have heard it from you once more, and a week has passed"
-    return (
+    if begins is None:
+        when = say("when we have heard it from you once more, and a week has passed")
+    else:
+        when = say("from {day} on", day=say.day(begins))
+    return say(
         "We have not had this address for long, or another one was given meanwhile. So that nobody gets at your data "
-        f"by giving an address of their own, you can ask for a copy or for erasure here {when}."
+        "by giving an address of their own, you can ask for a copy or for erasure here {when}.",
+        when=when,
     )
 
 

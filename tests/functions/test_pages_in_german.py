@@ -15,8 +15,11 @@ from functions import speech
 from functions.speech import SPEECHES, Speech
 from tests.functions.accessibility import check
 from tests.functions.mail_room import MailRoom
+from tests.functions.test_confirmation import ask
+from tests.functions.test_confirmation import link as confirmation_link
+from tests.functions.test_trust import identify
 from tests.sends import a_decision
-from tidings.tokens import Hit, sign_hit, sign_unsubscribe
+from tidings.tokens import Hit, Purpose, sign_hit, sign_unsubscribe
 
 GERMAN = yaml.safe_load(files("functions").joinpath("pages", "de.yaml").read_text("utf-8"))
 READS = {"Accept-Language": "de-AT,de;q=0.9,en;q=0.5"}
@@ -48,8 +51,9 @@ def link(room: MailRoom, category: str = "cart") -> str:
 
 def words(page: str) -> str:
     """What a page says, without the sender's own name and address, and what kinds of mail are called."""
+    ours = re.sub(r'<(\w+)[^>]* lang="en"[^>]*>.*?</\1>', " ", page, flags=re.DOTALL)
     text = re.sub(
-        r"<style>.*?</style>|<footer.*?</footer>|„[^“]*“|Northwind Living|<[^>]+>", " ", page, flags=re.DOTALL
+        r"<style>.*?</style>|<footer.*?</footer>|„[^“]*“|Northwind Living|<[^>]+>", " ", ours, flags=re.DOTALL
     )
     return " ".join(text.split())
 
@@ -89,6 +93,34 @@ def test_a_kind_of_mail_is_called_in_german_what_the_policy_calls_it(
     monkeypatch.setenv("TIDINGS_POLICY", str(policy))
     page = room.client("engage").get(link(room), headers=READS).text
     assert "E-Mails der Art „Warenkorb“ abbestellen" in page
+
+
+@pytest.mark.parametrize("purpose", ["subscribe", "export", "erase"])
+def test_confirming_is_in_german(room: MailRoom, client: Client, purpose: Purpose) -> None:
+    """What is asked, what came of it, and what is said of a link that is used, too old, or for another mailbox."""
+    ask(room)
+    path = confirmation_link(room, purpose)
+    in_german(client.get(path, headers=READS).text)
+    answer = client.post(path, data={"choice": "confirm"}, headers=READS)
+    if purpose == "export":
+        assert answer.mimetype == "application/json"
+    else:
+        in_german(answer.text)
+    if purpose == "subscribe":
+        assert room.store.consent("u:ada")[-1].words.endswith("[Ja, schicken Sie es mir]")
+    in_german(client.get(path, headers=READS).text)
+    in_german(client.get(confirmation_link(room, purpose, "9" * 32, days=-1), headers=READS).text)
+
+
+@pytest.mark.parametrize("purpose", ["subscribe", "export", "erase"])
+def test_a_mailbox_that_has_no_say_reads_in_german_why(room: MailRoom, client: Client, purpose: Purpose) -> None:
+    """Its address has changed since the mail, or is too new."""
+    ask(room)
+    old = confirmation_link(room, purpose)
+    identify(room, "ada@new.example")
+    assert "Die Adresse hat sich geändert" in in_german(client.get(old, headers=READS).text)
+    new = in_german(client.get(confirmation_link(room, purpose, "2" * 32), headers=READS).text)
+    assert ("Noch nicht" in new) is (purpose != "subscribe")
 
 
 def test_what_goes_wrong_is_said_in_german(room: MailRoom, client: Client) -> None:
