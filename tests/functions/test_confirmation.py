@@ -30,12 +30,6 @@ CONFIRM = {"choice": "confirm"}
 NEWSLETTER = categories.load()["newsletter"]
 
 
-@pytest.fixture
-def client(room: MailRoom) -> Client:
-    """One instance of the function."""
-    return room.client("engage")
-
-
 def link(room: MailRoom, purpose: Purpose, send_id: str = "1" * 32, **until: float) -> str:
     """The path of a confirmation for Ada, from a mail that went to her."""
     posted(room.store, room.settings.secret, "u:ada", send_id)

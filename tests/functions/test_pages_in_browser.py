@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.functions.choosing import link, may
 from tests.functions.mail_room import MailRoom, ago
 from tests.functions.test_confirmation import link as confirmation_link
-from tests.functions.test_preference_centre import link, may
 from tests.local.browser import Browser, missing
 from tests.sends import a_decision
 from tests.support import require

@@ -8,11 +8,11 @@ import pytest
 from msgspec.structs import replace
 
 from functions.engage import Engage
+from tests.functions.choosing import link as preferences_link
 from tests.functions.leaving import ONE_CLICK
 from tests.functions.leaving import link as unsubscribe_link
 from tests.functions.mail_room import MailRoom, ago, posted
 from tests.functions.test_confirmation import link as confirmation_link
-from tests.functions.test_preference_centre import link as preferences_link
 from tests.sends import SETTINGS
 from tidings.adapters.sqlite_store import SqliteStore
 from tidings.errors import StoreError

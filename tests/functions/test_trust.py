@@ -7,11 +7,11 @@ import pytest
 from werkzeug.test import Client, TestResponse
 
 from tests.functions.accessibility import check
+from tests.functions.choosing import link as choices_page
+from tests.functions.choosing import may
 from tests.functions.mail_room import MailRoom, ago
 from tests.functions.test_confirmation import CONFIRM, heading
 from tests.functions.test_confirmation import link as confirmation
-from tests.functions.test_preference_centre import link as choices_page
-from tests.functions.test_preference_centre import may
 from tests.people import an_event
 from tests.sends import a_decision
 from tidings.bookkeeping import News
