@@ -353,14 +353,13 @@ def _store(work: Sequence[Work]) -> Iterator[Callable[[int], object]]:
             decision = replace(work[number].decision, send_id=f"{next(numbers):032x}")
             digest = person_digest(decision.person, SETTINGS.secret)
             store.erased_at(digest)
-            store.claim(decision, NOW, timedelta(minutes=2))
+            held = store.claim(decision, NOW, timedelta(minutes=2)).entry
             store.erased_at(digest)
             store.profile(decision.person)
             store.suppression(digest)
             store.consent(decision.person)
-            store.hand_over(decision.send_id, NOW, Letter(subject="Still thinking about it?"))
-            store.finish(decision.send_id, "sent", NOW)
-            store.ledger_entry(decision.send_id)
+            store.hand_over(held, NOW, Letter(subject="Still thinking about it?"))
+            store.finish(held, "sent", NOW)
 
         yield ask
         store.close()

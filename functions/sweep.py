@@ -101,7 +101,7 @@ class Sweep:
             self._publisher.publish(self._topic, messages)
 
         def put_off(one: LedgerEntry) -> None:
-            self._store.wait(one.send_id, now, now + AGAIN, one.attempts)
+            self._store.wait(one, now, now + AGAIN)  # unless a worker has it already
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(put_off, due))  # the list hears of their errors

@@ -32,11 +32,11 @@ def live(
         for one in decisions:
             decided.append(one)
             store.append_activity([activity_of_decision(one)])
-            store.claim(one, one.decided_at, timedelta(minutes=1))
+            held = store.claim(one, one.decided_at, timedelta(minutes=1)).entry
             ended = ending(one) if one.outcome == "send" else (one.outcome, one.reason, "")
             if ended is not None:
                 status, reason, detail = ended
-                store.finish(one.send_id, status, one.decided_at + timedelta(seconds=3), reason, detail)
+                store.finish(held, status, one.decided_at + timedelta(seconds=3), reason, detail)
 
     for event in events:
         wake(millis(event.received_at))

@@ -1,12 +1,17 @@
 """The life of a send, as pure functions from one ledger entry to the next. Both stores apply them atomically.
 
     (none) --claim--> claimed --hand over--> handing_over --finish--> sent | suppressed | shadow | dead_lettered
-                       |   ^-----release, repeat-----'
-                       '-wait-> waiting --claim--> claimed
+                       |   ^-----release, repeat-----'  |
+                       '---wait---> waiting <---wait----'
+    waiting --claim--> claimed
     dead_lettered --reopen--> waiting
 
 `finish` may also end a `claimed` or `waiting` entry, and only a person reopens one. A function that changes nothing
 returns the very entry it was given.
+
+A lease alone keeps nobody away who oversleeps it, in a store call or by a clock that is wrong. So each claim has an id,
+and the functions after `claim` act for the newest claim alone: they want the entry as the caller knows it, `held`, and
+compare. (It is random and no number, because what was erased is counted from one again.)
 
 What was handed over and never answered for may have gone out, and nobody can know. A claim after the lease then finds
 it UNKNOWN, for a person to look at; or repeats it, as often as `REPEATS` allows for mail of its kind.
@@ -18,7 +23,7 @@ from typing import get_args
 from msgspec.structs import replace
 
 from tidings.decisions import Decision, MailKind, Reason
-from tidings.store import Claim, FinalStatus, LedgerEntry, Letter
+from tidings.store import Claim, Claimed, FinalStatus, LedgerEntry, Letter
 
 FINAL: frozenset[str] = frozenset(get_args(FinalStatus))
 
@@ -29,60 +34,72 @@ OUTCOME_UNKNOWN = "outcome unknown: the mail was handed over, and no answer to i
 """The detail of a dead letter's entry of whose mail nobody knows whether it went out."""
 
 
-def claim(entry: LedgerEntry | None, decision: Decision, now: datetime, lease: timedelta) -> tuple[LedgerEntry, Claim]:
-    """Take the send for `lease`, if nobody else has it."""
+def claim(entry: LedgerEntry | None, decision: Decision, now: datetime, lease: timedelta, claim_id: str) -> Claimed:
+    """Take the send for `lease`, if nobody else has it. `claim_id` was never used before."""
     until = now + lease
     if entry is None:
         fresh = LedgerEntry(
-            send_id=decision.send_id, status="claimed", decision=decision, updated_at=now, lease_until=until
+            send_id=decision.send_id,
+            status="claimed",
+            decision=decision,
+            updated_at=now,
+            lease_until=until,
+            claim_id=claim_id,
         )
-        return fresh, Claim.GRANTED
+        return Claimed(Claim.GRANTED, fresh)
     if entry.status in FINAL:
-        return entry, Claim.DONE
+        return Claimed(Claim.DONE, entry)
     if now < entry.lease_until and entry.status != "waiting":
-        return entry, Claim.HELD
-    renewed = replace(entry, updated_at=now, lease_until=until)
-    if entry.status == "waiting":
-        renewed = replace(renewed, status="claimed")
+        return Claimed(Claim.HELD, entry)
+    taken = replace(entry, updated_at=now, lease_until=until, claim_id=claim_id)
     if entry.status == "handing_over":
         if entry.repeats >= REPEATS[entry.decision.kind]:
-            return renewed, Claim.UNKNOWN
-        renewed = replace(renewed, status="claimed", repeats=entry.repeats + 1)
-    return replace(renewed, attempts=entry.attempts + 1), Claim.GRANTED
+            return Claimed(Claim.UNKNOWN, taken)
+        taken = replace(taken, repeats=entry.repeats + 1)
+    return Claimed(Claim.GRANTED, replace(taken, status="claimed", attempts=entry.attempts + 1))
 
 
-def wait(entry: LedgerEntry, now: datetime, until: datetime, attempts: int | None) -> LedgerEntry:
-    """Put it aside until its turn comes; or put that off, if nobody has claimed it since its `attempts` were seen."""
-    if entry.status not in ("claimed", "waiting") or attempts not in (None, entry.attempts):
+def hand_over(entry: LedgerEntry, held: LedgerEntry, now: datetime, letter: Letter | None = None) -> LedgerEntry:
+    """The mail is about to leave. Only a `claimed` entry can be handed over, and so only once a claim."""
+    if entry.claim_id != held.claim_id or entry.status != "claimed":
+        return entry
+    return replace(entry, status="handing_over", updated_at=now, letter=letter)
+
+
+def release(entry: LedgerEntry, held: LedgerEntry, now: datetime) -> LedgerEntry:
+    """Open the entry for the next claim."""
+    if entry.status == "waiting" or not _certainly_has_it(entry, held):
+        return entry
+    return replace(entry, status="claimed", updated_at=now, lease_until=now)
+
+
+def wait(entry: LedgerEntry, held: LedgerEntry, now: datetime, until: datetime) -> LedgerEntry:
+    """Put it aside until its turn comes, or put that off."""
+    if not _certainly_has_it(entry, held):
         return entry
     since = entry.waiting_since or now
     return replace(entry, status="waiting", updated_at=now, lease_until=until, waiting_since=since)
 
 
-def hand_over(entry: LedgerEntry, now: datetime, letter: Letter | None = None) -> LedgerEntry:
-    """Only a `claimed` entry can be handed over, so of two workers who believe to hold it one wins."""
-    if entry.status != "claimed":
-        return entry
-    return replace(entry, status="handing_over", updated_at=now, letter=letter)
-
-
-def release(entry: LedgerEntry, now: datetime, handed_over: bool) -> LedgerEntry:
-    """Open the entry for the next claim."""
-    if entry.status == "claimed" or (entry.status == "handing_over" and handed_over):
-        return replace(entry, status="claimed", updated_at=now, lease_until=now)
-    return entry
+def _certainly_has_it(entry: LedgerEntry, held: LedgerEntry) -> bool:
+    """Whether the mail is still here, and it is for this one to say so: who found it UNKNOWN cannot know."""
+    return entry.claim_id == held.claim_id and entry.status not in FINAL and held.status != "handing_over"
 
 
 def finish(
     entry: LedgerEntry,
+    held: LedgerEntry,
     status: FinalStatus,
     now: datetime,
-    reason: Reason | None,
-    detail: str,
+    reason: Reason | None = None,
+    detail: str = "",
     decision: Decision | None = None,
 ) -> LedgerEntry:
-    """End it, once; with `decision` in place of the one that was claimed, and nothing of its letter."""
-    if entry.status in FINAL:
+    """End it, once; with `decision` in place of the one that was claimed, and nothing of its letter.
+
+    That a mail was sent is true whoever has claimed it since, and keeps the others from sending one more.
+    """
+    if entry.status in FINAL or (entry.claim_id != held.claim_id and status != "sent"):
         return entry
     ended = replace(entry, status=status, updated_at=now, reason=reason, detail=detail)
     return replace(ended, decision=decision, letter=None) if decision else ended
@@ -106,6 +123,7 @@ def reopen(entry: LedgerEntry, now: datetime, may_repeat: bool) -> LedgerEntry:
         status="waiting",
         updated_at=now,
         lease_until=now,
+        claim_id="",  # it is nobody's
         waiting_since=now,
         repeats=entry.repeats + doubtful,
         reason=None,

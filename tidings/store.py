@@ -8,7 +8,7 @@ Every method may raise `StoreError`, which means "try again later".
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from enum import Enum
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -155,9 +155,10 @@ FinalStatus = Literal["sent", "suppressed", "shadow", "dead_lettered"]
 class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
     """How one decision ended, or how far it has come. One entry a send id, for ever one.
 
-    `attempts` counts claims; `repeats` those of them that began again although the mail may have gone out.
-    `lease_until` of an entry that waits is when its turn comes, and `waiting_since` stays when it was put aside first.
-    `letter` is there once the mail was about to leave.
+    `claim_id` is another one with every claim that hands the entry to somebody: whoever has an older one was overtaken.
+    (Entries of earlier versions have none.) `attempts` counts the claims that were granted, and `repeats` those of them
+    that began again although the mail may have gone out. `lease_until` of an entry that waits is when its turn comes,
+    and `waiting_since` stays when it was put aside first. `letter` is there once the mail was about to leave.
     `reopened_at` and `reopened_from` are when, and after which reason and detail, a person let it be tried again last.
     """
 
@@ -166,6 +167,7 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
     decision: Decision
     updated_at: datetime
     lease_until: datetime
+    claim_id: str = ""
     attempts: int = 1
     repeats: int = 0
     reason: Reason | None = None
@@ -179,6 +181,13 @@ class LedgerEntry(msgspec.Struct, frozen=True, kw_only=True):
     def links(self) -> tuple[str, ...]:
         """The targets of its tracked links; none when it is not tracked, or has not left."""
         return self.letter.links if self.letter else ()
+
+
+class Claimed(NamedTuple):
+    """The answer to a claim, and the entry as it is now: who may work on it shows it with all that they do to it."""
+
+    answer: Claim
+    entry: LedgerEntry
 
 
 class RuleRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -275,7 +284,7 @@ class Store(MailRecords, Protocol):
     def lift_suppression(self, address_digest: str) -> None:
         """Take the address off the list; nothing happens when it is not on it."""
 
-    def claim(self, decision: Decision, now: datetime, lease: timedelta) -> Claim:
+    def claim(self, decision: Decision, now: datetime, lease: timedelta) -> Claimed:
         """Take a decision for `lease`, atomically, in the ledger.
 
         No entry: create one as `claimed`, GRANTED. A final entry: DONE. `waiting`: taken over (attempts + 1), GRANTED,
@@ -283,44 +292,42 @@ class Store(MailRecords, Protocol):
         `now < lease_until`, and after it taken over (attempts + 1), GRANTED. `handing_over`: HELD while
         `now < lease_until`; after it GRANTED when mail of this kind may be repeated once more (`ledger.REPEATS`), and
         otherwise UNKNOWN (and the lease is renewed, so that only one caller hears it).
+
+        The entry of GRANTED and UNKNOWN has a new `claim_id`, and is what `hand_over`, `release`, `wait` and `finish`
+        want as `held`. They change nothing, and answer False or None, when it has ended, is gone, or was claimed by
+        somebody else since: whoever hears that was overtaken, and must neither send nor say anything more about it.
         """
 
-    def release(self, send_id: str, now: datetime, handed_over: bool = True) -> None:
-        """Give a `claimed` or `handing_over` entry back after a temporary failure: `claimed`, its lease over.
+    def hand_over(self, held: LedgerEntry, now: datetime, letter: Letter | None = None) -> bool:
+        """Mark that the mail is about to leave, and what it is: from here on a crash is ambiguous.
 
-        `handed_over=False` says that this worker had not come to `hand_over` yet: an entry that is being handed over
-        is then another worker's, and stays as it is. An ended or unknown entry stays as it is too.
+        True once a claim, and False if it is UNKNOWN.
         """
 
-    def wait(self, send_id: str, now: datetime, until: datetime, attempts: int | None = None) -> None:
-        """Put a `claimed` or `waiting` entry aside until its turn comes; any other entry stays as it is.
+    def release(self, held: LedgerEntry, now: datetime) -> bool:
+        """Give it back after a failure that certainly left no mail: `claimed`, its lease over. Nothing if UNKNOWN."""
 
-        With `attempts`, as seen in the entry, only when nobody has claimed it since.
+    def wait(self, held: LedgerEntry, now: datetime, until: datetime) -> bool:
+        """Put it aside until its turn comes: it certainly has not left. Nothing if it is UNKNOWN.
+
+        What waits already is put further off, with `held` as `waiting` has it, unless somebody has claimed it since.
         """
 
     def waiting(self, now: datetime, limit: int) -> list[LedgerEntry]:
         """Up to `limit` entries whose turn has come (`waiting`, and not `now < lease_until`), the longest due first."""
 
-    def hand_over(self, send_id: str, now: datetime, letter: Letter | None = None) -> bool:
-        """Mark that the mail is about to leave, and what it is: from here on a crash is ambiguous.
-
-        True for the one worker that turned `claimed` into `handing_over`. False for any other, who must not send:
-        its lease ran out, and another worker is handing the mail over or has ended it, or there is no such entry.
-        """
-
     def finish(
         self,
-        send_id: str,
+        held: LedgerEntry,
         status: FinalStatus,
         now: datetime,
         reason: Reason | None = None,
         detail: str = "",
         decision: Decision | None = None,
     ) -> LedgerEntry | None:
-        """Record how it ended. Finishing an ended entry again leaves the first ending as it is. Unknown: nothing.
+        """Record how it ended, once; returns the entry as it is then.
 
-        Returns the entry as it is then, or None.
-
+        `sent` is a fact and no decision: it ends the entry whoever has claimed it since, so that nobody sends another.
         `decision` is kept in place of the one that was claimed, and the letter goes: for people who were erased.
         """
 

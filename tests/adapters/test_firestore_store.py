@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 import pytest
 from google.cloud import firestore
+from msgspec.structs import replace
 
 from tests.adapters.lossy_wire import LossyWire
 from tests.adapters.scripted_firestore import ScriptedFirestore
@@ -18,7 +19,7 @@ from tidings import retention
 from tidings.adapters.firestore_store import FirestoreStore
 from tidings.errors import InvalidRuleError, StoreError
 from tidings.profiles import MAX_BYTES
-from tidings.store import Activity, Claim, ConsentRecord, ProfileUpdate, RuleRecord, Store
+from tidings.store import Activity, Claim, ConsentRecord, LedgerEntry, ProfileUpdate, RuleRecord, Store
 from tidings.versions import follow
 
 LEASE = timedelta(seconds=60)
@@ -101,12 +102,19 @@ class TestDocuments:
 
     def test_ledger_and_activity_say_when_they_expire(self, store: FirestoreStore) -> None:
         """400 days after the last change."""
-        store.claim(a_decision(), NOON, LEASE)
-        store.finish("send-1", "sent", at(5))
+        store.finish(store.claim(a_decision(), NOON, LEASE).entry, "sent", at(5))
         store.append_activity([Activity(activity_id="a", person="u:1", at=NOON, kind="event", label="Cart Viewed")])
         (line,) = store.client.collection_group("activity").stream()
         assert line.get("expires_at") == NOON + retention.ACTIVITY
         assert store.client.document("ledger/send-1").get().get("expires_at") == at(5) + retention.LEDGER
+
+    def test_an_entry_of_a_version_whose_claims_had_no_id_is_gone_on_with(self, store: FirestoreStore) -> None:
+        """By whoever held it when the new version came, and by whoever claims it next."""
+        held = store.claim(a_decision(), NOON, LEASE).entry
+        store.client.document("ledger/send-1").update({"claim_id": firestore.DELETE_FIELD})
+        assert store.ledger_entry("send-1") == replace(held, claim_id="")
+        taken = store.claim(a_decision(), NOON + LEASE, LEASE).entry
+        assert store.finish(taken, "sent", at(61)) is not None
 
     def test_no_document_is_named_after_a_person(self, store: FirestoreStore) -> None:
         """A user id may be an address, and Google's error messages quote names of documents."""
@@ -142,6 +150,8 @@ class TestDocuments:
         assert neighbour.traits == {"n": 39}
 
 
+HELD = LedgerEntry(send_id="send-1", status="claimed", decision=a_decision(), updated_at=NOON, lease_until=NOON)
+
 CALLS: dict[str, Callable[[Store], Any]] = {
     "profile": lambda store: store.profile("u:1"),
     "update_profiles": lambda store: store.update_profiles([ProfileUpdate(person="u:1", at=NOON)]),
@@ -152,9 +162,9 @@ CALLS: dict[str, Callable[[Store], Any]] = {
     "suppress": lambda store: store.suppress("digest", "bounce", NOON),
     "suppression": lambda store: store.suppression("digest"),
     "claim": lambda store: store.claim(a_decision(), NOON, LEASE),
-    "release": lambda store: store.release("send-1", NOON),
+    "release": lambda store: store.release(HELD, NOON),
     "lift_suppression": lambda store: store.lift_suppression("digest"),
-    "wait": lambda store: store.wait("send-1", NOON, NOON),
+    "wait": lambda store: store.wait(HELD, NOON, NOON),
     "waiting": lambda store: store.waiting(NOON, 10),
     "append_feedback": lambda store: store.append_feedback([a_feedback()]),
     "feedback": lambda store: store.feedback("u:1"),
@@ -171,8 +181,8 @@ CALLS: dict[str, Callable[[Store], Any]] = {
     "put_receipt": lambda store: store.put_receipt(a_receipt()),
     "receipts": lambda store: store.receipts(),
     "erased_at": lambda store: store.erased_at("digest"),
-    "hand_over": lambda store: store.hand_over("send-1", NOON),
-    "finish": lambda store: store.finish("send-1", "sent", NOON),
+    "hand_over": lambda store: store.hand_over(HELD, NOON),
+    "finish": lambda store: store.finish(HELD, "sent", NOON),
     "ledger_entry": lambda store: store.ledger_entry("send-1"),
     "ledger": lambda store: store.ledger(),
     "ledger_of_rule": lambda store: store.ledger_of_rule("cart-abandoned", NOON, 10),
@@ -252,7 +262,8 @@ class TestFailingNetwork:
         """The claim went through; asking again must not find it held by somebody else."""
         worker = FirestoreStore(store.client.project)
         wire.lose_answer(b"claimed", lambda: store.ledger_entry("send-1") is not None)
-        assert worker.claim(a_decision(), NOON, LEASE) is Claim.GRANTED
+        answer, entry = worker.claim(a_decision(), NOON, LEASE)
+        assert (answer, entry) == (Claim.GRANTED, store.ledger_entry("send-1"))
         worker.close()
         assert wire.lost == 1
 
@@ -263,10 +274,10 @@ class TestFailingNetwork:
             entry = store.ledger_entry("send-1")
             return entry is not None and entry.status == "handing_over"
 
-        store.claim(a_decision(), NOON, LEASE)
+        held = store.claim(a_decision(), NOON, LEASE).entry
         worker = FirestoreStore(store.client.project)
         wire.lose_answer(b"handing_over", handed_over)
-        assert worker.hand_over("send-1", at(1)) is True
-        assert store.hand_over("send-1", at(1)) is False
+        assert worker.hand_over(held, at(1)) is True
+        assert store.hand_over(held, at(1)) is False
         worker.close()
         assert wire.lost == 1

@@ -107,6 +107,18 @@ def test_a_file_of_an_earlier_schema_is_brought_up_to_date_and_keeps_what_it_hol
     store.close()
 
 
+def test_an_entry_of_a_version_whose_claims_had_no_id_is_gone_on_with(tmp_path: Path) -> None:
+    """By whoever claims it next."""
+    store = SqliteStore(str(tmp_path / "store.db"))
+    held = store.claim(a_decision(), NOON, timedelta(minutes=1)).entry
+    with store.writing() as db:
+        db.execute("UPDATE ledger SET record = json_remove(record, '$.claim_id')")
+    assert store.ledger_entry("send-1") == replace(held, claim_id="")
+    taken = store.claim(a_decision(), NOON + timedelta(minutes=1), timedelta(minutes=1)).entry
+    assert store.finish(taken, "sent", NOON + timedelta(minutes=1)) is not None
+    store.close()
+
+
 def test_what_is_over_is_deleted_when_somebody_asks_for_it(tmp_path: Path) -> None:
     """Everything by its own time (`tidings.retention`), and consent never; where it came from goes first."""
     store = SqliteStore(str(tmp_path / "store.db"))

@@ -48,8 +48,8 @@ def desk(tmp_path, pubsub, capsys):
 def ended(desk, status="dead_lettered", reason=None, detail="", **fields):
     """A decision that has ended in the ledger."""
     decision = a_decision(**fields)
-    desk.room.store.claim(decision, ago(minutes=2), LEASE)
-    desk.room.store.finish(decision.send_id, status, ago(minutes=2), reason, detail)
+    held = desk.room.store.claim(decision, ago(minutes=2), LEASE).entry
+    desk.room.store.finish(held, status, ago(minutes=2), reason, detail)
     return decision
 
 
@@ -297,9 +297,9 @@ def test_a_report_about_a_mail_that_the_ledger_knows_by_now_is_carried_out(desk)
     )  # fmt: skip
     desk.bury("hooks", "unknown_send", msgspec.json.encode(report))
     assert desk.replayed("--all")[0]["stays"] == "the ledger still does not know the mail that it is about"
-    room.store.claim(decision, ago(minutes=2), LEASE)
-    room.store.hand_over(decision.send_id, ago(minutes=2), Letter(provider="ses", address_digest=digest))
-    room.store.finish(decision.send_id, "sent", ago(minutes=2))
+    held = room.store.claim(decision, ago(minutes=2), LEASE).entry
+    room.store.hand_over(held, ago(minutes=2), Letter(provider="ses", address_digest=digest))
+    room.store.finish(held, "sent", ago(minutes=2))
     assert [one["to"] for one in desk.replayed("--step", "hooks")] == ["reports"]
     assert room.store.suppression(digest).reason == "bounced"
     assert [event.event for event in room.events()] == ["Email Bounced"]

@@ -56,7 +56,7 @@ def _leave_traces(store: Store, person: str) -> None:
     store.append_activity([seen, decided])
     for name, address in (("sent", EARLIER), ("waiting", ADDRESS)):
         decision = a_decision(f"{name}-{person}", person)
-        store.claim(decision, at(10), timedelta(minutes=1))
+        held = store.claim(decision, at(10), timedelta(minutes=1)).entry
         letter = Letter(
             provider="ses",
             subject=f"A lamp for {person}",
@@ -64,10 +64,10 @@ def _leave_traces(store: Store, person: str) -> None:
             address_digest=digest(address),
         )
         if name == "sent":
-            store.hand_over(decision.send_id, at(11), letter)
-            store.finish(decision.send_id, "sent", at(12))
+            store.hand_over(held, at(11), letter)
+            store.finish(held, "sent", at(12))
         else:
-            store.wait(decision.send_id, at(11), at(3600))
+            store.wait(held, at(11), at(3600))
     store.append_feedback([a_feedback("click-1", 20, person=person, send_id=f"sent-{person}", origin=origin)])
 
 

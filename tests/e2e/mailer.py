@@ -21,7 +21,7 @@ from tidings.adapters.smtp import SmtpSender
 from tidings.adapters.sqlite_store import SqliteStore
 from tidings.adapters.stores import open_store
 from tidings.decisions import Decision
-from tidings.store import Claim, LedgerEntry
+from tidings.store import Claimed, LedgerEntry
 
 CLAIMED, ANSWERED, RECORDED = "claimed", "answered", "recorded"
 """Where it stands still: nothing done but the claim; the mail server's answer not recorded; recorded and not told."""
@@ -34,17 +34,17 @@ class StandingStill(SqliteStore):
         super().__init__(path)
         self._folder = folder
 
-    def claim(self, decision: Decision, now: datetime, lease: timedelta) -> Claim:
+    def claim(self, decision: Decision, now: datetime, lease: timedelta) -> Claimed:
         """Claim, and stop."""
-        claim = super().claim(decision, now, lease)
+        claimed = super().claim(decision, now, lease)
         self._stop_if(CLAIMED, decision.send_id)
-        return claim
+        return claimed
 
-    def finish(self, send_id: str, *ending: Any, **more: Any) -> LedgerEntry | None:
+    def finish(self, held: LedgerEntry, *ending: Any, **more: Any) -> LedgerEntry | None:
         """Stop; or record how it ended, and stop."""
-        self._stop_if(ANSWERED, send_id)
-        entry = super().finish(send_id, *ending, **more)
-        self._stop_if(RECORDED, send_id)
+        self._stop_if(ANSWERED, held.send_id)
+        entry = super().finish(held, *ending, **more)
+        self._stop_if(RECORDED, held.send_id)
         return entry
 
     def _stop_if(self, where: str, send_id: str) -> None:

@@ -122,11 +122,11 @@ class Desk:
 def a_sent_mail(room: MailRoom, provider: str = "sendgrid", **fields: Any) -> Decision:
     decision = a_decision(**fields)
     now = datetime.now(UTC)
-    room.store.claim(decision, now, timedelta(minutes=1))
+    held = room.store.claim(decision, now, timedelta(minutes=1)).entry
     digest = "" if decision.to != "person" else digest_of(room)
     letter = Letter(provider=provider, subject="Still looking?", links=LINKS, address_digest=digest)
-    room.store.hand_over(decision.send_id, now, letter)
-    room.store.finish(decision.send_id, "sent", now)
+    room.store.hand_over(held, now, letter)
+    room.store.finish(held, "sent", now)
     return decision
 
 

@@ -179,10 +179,12 @@ def posted(store: Store, secret: str, person: str, send_id: str) -> None:
     """Keep in the ledger that a mail went to the person, at the address that they have now, if they have one."""
     if (profile := store.profile(person)) is None:
         return
-    if store.claim(replace(a_decision(person), send_id=send_id), ago(minutes=5), timedelta(minutes=1)) is Claim.GRANTED:
+    decision = replace(a_decision(person), send_id=send_id)
+    answer, held = store.claim(decision, ago(minutes=5), timedelta(minutes=1))
+    if answer is Claim.GRANTED:
         digest = address_digest(profile.traits["email"], secret)
-        store.hand_over(send_id, ago(minutes=5), Letter(provider="smtp", address_digest=digest))
-        store.finish(send_id, "sent", ago(minutes=5))
+        store.hand_over(held, ago(minutes=5), Letter(provider="smtp", address_digest=digest))
+        store.finish(held, "sent", ago(minutes=5))
 
 
 def envelope(data: bytes, attributes: Mapping[str, str], attempt: int = 0) -> bytes:

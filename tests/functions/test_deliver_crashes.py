@@ -26,15 +26,16 @@ LEASE = timedelta(seconds=Settings().lease_seconds)
 
 def died_while(room: MailRoom, decision: Decision, *, handing_over: bool) -> None:
     """Leave behind what a worker leaves that claimed the decision three minutes ago and then died."""
-    assert room.store.claim(decision, ago(minutes=3), LEASE) is Claim.GRANTED
+    claim, held = room.store.claim(decision, ago(minutes=3), LEASE)
+    assert claim is Claim.GRANTED
     if handing_over:
-        assert room.store.hand_over(decision.send_id, ago(minutes=3))
+        assert room.store.hand_over(held, ago(minutes=3))
 
 
 def test_a_worker_that_holds_the_decision_is_left_alone(room: MailRoom) -> None:
     """Its lease has not ended: come back later."""
     decision = a_decision()
-    assert room.store.claim(decision, ago(seconds=1), LEASE) is Claim.GRANTED
+    assert room.store.claim(decision, ago(seconds=1), LEASE).answer is Claim.GRANTED
     assert room.push(decision) == 503
     assert room.mail.mails == []
 

@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from functions.deliver import RESERVE
+from functions.dispatch import RESERVE
 from tests.functions.mail_room import DEAD_LETTERS, MailRoom, ago
 from tests.functions.test_deliver_crashes import LEASE, SlowSender, Worker
 from tests.mail_server import VANISH
@@ -101,7 +101,7 @@ def test_a_decision_that_is_no_mail_is_recorded_however_late(room: MailRoom) -> 
 def test_a_decision_that_somebody_works_on_is_not_given_up(room: MailRoom) -> None:
     """Who holds it will end it; or the lease ends while Pub/Sub still delivers."""
     decision = a_decision()
-    assert room.store.claim(decision, ago(seconds=1), LEASE) is Claim.GRANTED
+    assert room.store.claim(decision, ago(seconds=1), LEASE).answer is Claim.GRANTED
     assert Worker(room).push(decision, LAST_TRY + 1) == 503
     assert room.ending(decision)[0] == "claimed"
     assert room.dead_letters() == []

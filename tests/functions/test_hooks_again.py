@@ -173,8 +173,8 @@ def test_a_report_about_an_unknown_mail_is_kept_as_a_dead_letter_without_an_addr
 def test_a_report_about_what_is_left_of_an_erased_persons_mail_is_nobodys(desk: Desk, room: MailRoom) -> None:
     """The ledger may remember that there was something; whose it was it does not know."""
     erased = without_person(a_decision(), person_digest("u:ada", room.settings.secret))
-    room.store.claim(erased, desk.now, timedelta(minutes=1))
-    room.store.finish(erased.send_id, "suppressed", desk.now, "erased")
+    held = room.store.claim(erased, desk.now, timedelta(minutes=1)).entry
+    room.store.finish(held, "suppressed", desk.now, "erased")
     assert desk.bring("ses", at_ada("ses", "Complaint", erased)) == 200
     assert [letter.reason for letter in room.dead_letters()] == ["unknown_send"]
     assert (room.events(), feedback(room, erased), room.store.consent(erased.person)) == ([], [], [])

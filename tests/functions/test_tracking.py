@@ -202,8 +202,8 @@ def test_who_asks_first_whether_a_link_is_there_is_no_person_afterwards(room: Ma
 def test_a_click_while_the_mail_server_is_still_thinking_is_a_scanners(room: MailRoom, client: Client) -> None:
     decision = a_decision()
     now = datetime.now(UTC)
-    room.store.claim(decision, now, timedelta(minutes=2))
-    room.store.hand_over(decision.send_id, now, Letter(provider="smtp", subject="Your lamp", links=LINKS))
+    held = room.store.claim(decision, now, timedelta(minutes=2)).entry
+    room.store.hand_over(held, now, Letter(provider="smtp", subject="Your lamp", links=LINKS))
     assert visit(client, link(room, decision)).status_code == 302
     assert [hit.reasons for hit in kept(room)] == [("clicked_too_soon",)]
     assert room.events() == []

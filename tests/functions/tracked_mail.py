@@ -28,9 +28,9 @@ LINKS = (
 def send(room: MailRoom, links: tuple[str, ...] = LINKS, minutes: float = 5, **fields: Any) -> Decision:
     """A mail to Ada that went out so many minutes ago, as the mailer leaves it in the ledger."""
     decision, at = a_decision(**fields), ago(minutes=minutes)
-    room.store.claim(decision, at, timedelta(minutes=2))
-    room.store.hand_over(decision.send_id, at, Letter(provider="smtp", subject="Your lamp", links=links))
-    room.store.finish(decision.send_id, "sent", at)
+    held = room.store.claim(decision, at, timedelta(minutes=2)).entry
+    room.store.hand_over(held, at, Letter(provider="smtp", subject="Your lamp", links=links))
+    room.store.finish(held, "sent", at)
     return decision
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from google.cloud import pubsub_v1
 
-from functions.deliver import RESERVE
+from functions.dispatch import RESERVE
 from tests.terraform.module import PROJECT, local, names, resources, subscription_name
 from tidings import settings
 from tidings.adapters.pubsub_server import PubSubServer

@@ -48,7 +48,7 @@ from tidings.store import (
     ERASED,
     RESERVED,
     Activity,
-    Claim,
+    Claimed,
     ConsentRecord,
     DocumentKind,
     FinalStatus,
@@ -173,21 +173,27 @@ class FirestoreStore(MailRecords):
 
     # --- sends
 
-    def claim(self, decision: Decision, now: datetime, lease: timedelta) -> Claim:
+    def claim(self, decision: Decision, now: datetime, lease: timedelta) -> Claimed:
         """See `Store.claim`. The first attempt creates without looking: most sends are claimed once."""
+        claim_id = uuid4().hex
 
-        def step(entry: LedgerEntry | None) -> tuple[LedgerEntry, Claim]:
-            return ledger.claim(entry, decision, now, lease)
+        def step(entry: LedgerEntry | None) -> tuple[LedgerEntry, Claimed]:
+            claimed = ledger.claim(entry, decision, now, lease, claim_id)
+            return claimed.entry, claimed
 
         return self._step(decision.send_id, _Change(step, look=False))
 
-    def release(self, send_id: str, now: datetime, handed_over: bool = True) -> None:
-        """See `Store.release`."""
-        self._step(send_id, _Change(lambda entry: (entry and ledger.release(entry, now, handed_over), None)))
+    def hand_over(self, held: LedgerEntry, now: datetime, letter: Letter | None = None) -> bool:
+        """See `Store.hand_over`."""
+        return self._move(held, lambda entry: ledger.hand_over(entry, held, now, letter)) is not None
 
-    def wait(self, send_id: str, now: datetime, until: datetime, attempts: int | None = None) -> None:
+    def release(self, held: LedgerEntry, now: datetime) -> bool:
+        """See `Store.release`."""
+        return self._move(held, lambda entry: ledger.release(entry, held, now)) is not None
+
+    def wait(self, held: LedgerEntry, now: datetime, until: datetime) -> bool:
         """See `Store.wait`."""
-        self._step(send_id, _Change(lambda entry: (entry and ledger.wait(entry, now, until, attempts), None)))
+        return self._move(held, lambda entry: ledger.wait(entry, held, now, until)) is not None
 
     @patient
     def waiting(self, now: datetime, limit: int) -> list[LedgerEntry]:
@@ -201,18 +207,9 @@ class FirestoreStore(MailRecords):
         )
         return [entry for _, fields in self.run(query) if (entry := wire.entry(fields))]
 
-    def hand_over(self, send_id: str, now: datetime, letter: Letter | None = None) -> bool:
-        """See `Store.hand_over`."""
-
-        def step(entry: LedgerEntry | None) -> tuple[LedgerEntry | None, bool]:
-            after = entry and ledger.hand_over(entry, now, letter)
-            return after, after is not entry
-
-        return self._step(send_id, _Change(step))
-
     def finish(
         self,
-        send_id: str,
+        held: LedgerEntry,
         status: FinalStatus,
         now: datetime,
         reason: Reason | None = None,
@@ -220,12 +217,7 @@ class FirestoreStore(MailRecords):
         decision: Decision | None = None,
     ) -> LedgerEntry | None:
         """See `Store.finish`."""
-
-        def step(entry: LedgerEntry | None) -> tuple[LedgerEntry | None, LedgerEntry | None]:
-            after = entry and ledger.finish(entry, status, now, reason, detail, decision)
-            return after, after
-
-        return self._step(send_id, _Change(step))
+        return self._move(held, lambda entry: ledger.finish(entry, held, status, now, reason, detail, decision))
 
     def reopen(self, send_id: str, now: datetime, may_repeat: bool = False) -> LedgerEntry | None:
         """See `Store.reopen`."""
@@ -235,6 +227,15 @@ class FirestoreStore(MailRecords):
             return after, after
 
         return self._step(send_id, _Change(step))
+
+    def _move(self, held: LedgerEntry, move: Callable[[LedgerEntry], LedgerEntry]) -> LedgerEntry | None:
+        """One step of the ledger; None when it has changed nothing."""
+
+        def step(entry: LedgerEntry | None) -> tuple[LedgerEntry | None, LedgerEntry | None]:
+            after = entry and move(entry)
+            return after, None if after is entry else after
+
+        return self._step(held.send_id, _Change(step))
 
     @patient
     def _step(self, send_id: str, change: _Change[_T]) -> _T:

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar
+from uuid import uuid4
 
 import msgspec
 from msgspec.structs import replace
@@ -17,7 +18,7 @@ from tidings.store import (
     ERASED,
     RESERVED,
     Activity,
-    Claim,
+    Claimed,
     ConsentRecord,
     DocumentKind,
     FinalStatus,
@@ -107,21 +108,27 @@ class SqliteStore(MailRecords):
 
     # --- sends
 
-    def claim(self, decision: Decision, now: datetime, lease: timedelta) -> Claim:
+    def claim(self, decision: Decision, now: datetime, lease: timedelta) -> Claimed:
         """See `Store.claim`."""
+        claim_id = uuid4().hex
 
-        def step(entry: LedgerEntry | None) -> tuple[LedgerEntry, Claim]:
-            return ledger.claim(entry, decision, now, lease)
+        def step(entry: LedgerEntry | None) -> tuple[LedgerEntry, Claimed]:
+            claimed = ledger.claim(entry, decision, now, lease, claim_id)
+            return claimed.entry, claimed
 
         return self._step(decision.send_id, step)
 
-    def release(self, send_id: str, now: datetime, handed_over: bool = True) -> None:
-        """See `Store.release`."""
-        self._step(send_id, lambda entry: (entry and ledger.release(entry, now, handed_over), None))
+    def hand_over(self, held: LedgerEntry, now: datetime, letter: Letter | None = None) -> bool:
+        """See `Store.hand_over`."""
+        return self._move(held, lambda entry: ledger.hand_over(entry, held, now, letter)) is not None
 
-    def wait(self, send_id: str, now: datetime, until: datetime, attempts: int | None = None) -> None:
+    def release(self, held: LedgerEntry, now: datetime) -> bool:
+        """See `Store.release`."""
+        return self._move(held, lambda entry: ledger.release(entry, held, now)) is not None
+
+    def wait(self, held: LedgerEntry, now: datetime, until: datetime) -> bool:
         """See `Store.wait`."""
-        self._step(send_id, lambda entry: (entry and ledger.wait(entry, now, until, attempts), None))
+        return self._move(held, lambda entry: ledger.wait(entry, held, now, until)) is not None
 
     def waiting(self, now: datetime, limit: int) -> list[LedgerEntry]:
         """See `Store.waiting`."""
@@ -129,18 +136,9 @@ class SqliteStore(MailRecords):
         found = [_entry(record) for (record,) in self.rows(query, int(now.timestamp()), limit)]
         return [entry for entry in found if entry.lease_until <= now]  # the column counts whole seconds
 
-    def hand_over(self, send_id: str, now: datetime, letter: Letter | None = None) -> bool:
-        """See `Store.hand_over`."""
-
-        def step(entry: LedgerEntry | None) -> tuple[LedgerEntry | None, bool]:
-            after = entry and ledger.hand_over(entry, now, letter)
-            return after, after is not entry
-
-        return self._step(send_id, step)
-
     def finish(
         self,
-        send_id: str,
+        held: LedgerEntry,
         status: FinalStatus,
         now: datetime,
         reason: Reason | None = None,
@@ -148,12 +146,7 @@ class SqliteStore(MailRecords):
         decision: Decision | None = None,
     ) -> LedgerEntry | None:
         """See `Store.finish`."""
-
-        def step(entry: LedgerEntry | None) -> tuple[LedgerEntry | None, LedgerEntry | None]:
-            after = entry and ledger.finish(entry, status, now, reason, detail, decision)
-            return after, after
-
-        return self._step(send_id, step)
+        return self._move(held, lambda entry: ledger.finish(entry, held, status, now, reason, detail, decision))
 
     def reopen(self, send_id: str, now: datetime, may_repeat: bool = False) -> LedgerEntry | None:
         """See `Store.reopen`."""
@@ -163,6 +156,15 @@ class SqliteStore(MailRecords):
             return after, after
 
         return self._step(send_id, step)
+
+    def _move(self, held: LedgerEntry, move: Callable[[LedgerEntry], LedgerEntry]) -> LedgerEntry | None:
+        """One step of the ledger; None when it has changed nothing."""
+
+        def step(entry: LedgerEntry | None) -> tuple[LedgerEntry | None, LedgerEntry | None]:
+            after = entry and move(entry)
+            return after, None if after is entry else after
+
+        return self._step(held.send_id, step)
 
     def _step(self, send_id: str, step: Callable[[LedgerEntry | None], tuple[LedgerEntry | None, _T]]) -> _T:
         with self.writing() as db:
