@@ -183,6 +183,7 @@ CALLS: dict[str, Callable[[Store], Any]] = {
     "erased_at": lambda store: store.erased_at("digest"),
     "hand_over": lambda store: store.hand_over(HELD, NOON),
     "finish": lambda store: store.finish(HELD, "sent", NOON),
+    "reopen": lambda store: store.reopen("send-1", NOON),
     "ledger_entry": lambda store: store.ledger_entry("send-1"),
     "ledger": lambda store: store.ledger(),
     "ledger_of_rule": lambda store: store.ledger_of_rule("cart-abandoned", NOON, 10),
