@@ -173,7 +173,7 @@ def test_a_sweep_stays_for_nobody_whose_turn_is_far(room: MailRoom, tmp_path: Pa
     (stopped,) = some(1)
     worker.push(stopped)
     assert (sweep(), paused) == (0, [])
-    room.store.wait(stopped.send_id, NINE, NINE + timedelta(seconds=20))
+    room.store.wait(room.entry(stopped), NINE, NINE + timedelta(seconds=20))
     assert sweep() == 0
     assert paused == [20, 20, 20]
 
