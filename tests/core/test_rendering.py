@@ -1,11 +1,16 @@
 """Templates and facts in, subject and bodies out; every fault is the author's, and says where it is."""
 
+import re
 from pathlib import Path
 from typing import Any
 
+import lxml.html
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from inscriptis import Inscriptis
+from inscriptis.css_profiles import CSS_PROFILES
+from inscriptis.model.config import ParserConfig
 
 from tidings.errors import TemplateError
 from tidings.rendering import HTML_LIMIT, Rendered, render, template_names
@@ -57,6 +62,41 @@ def test_the_text_keeps_links_and_loses_the_layout(message: Path) -> None:
         '</td></tr><tr><td></td></tr></table><div style="display:none">preview</div>'
     )
     assert rendered(message).text == "[Go](https://a.example/x)"
+
+
+def test_what_is_hidden_takes_nothing_else_with_it(message: Path) -> None:
+    """What stands behind it stays, even a character that no XML may hold, which an event can bring."""
+    (message / "body.html").write_text(
+        '<div style="DISPLAY : none; Display:\tNONE">no</div>{{ name }}<!-- no -->, <q>so <!-- no -->it is</q>'
+        "<style>.away { display: none }</style><p class='away'>no</p>!"
+    )
+    assert rendered(message, {"name": "A\x02da"}).text == 'A\x02da, "so it is"!'
+
+
+_PIECES = (
+    *("<table><tr><td>", "</td><td align=right>", "</td></tr><tr><th>", "</td></tr></table>", "<div>", "</div>", "<p>"),
+    *("</p>", "<h1>A title</h1>", "<ul><li>", "</li><li>", "</ul>", "<br>", "<b>", "</b>", "<pre>a  b\n c</pre>", "<"),
+    *('<a href="https://a.example/?a=1&amp;b=2">', "</a>", "<!-- no -->", "<!--[if mso]><td><![endif]-->", "&nbsp;"),
+    *("<style>p { color: red }</style>", "<title>no</title>", '<img src="x.png" alt="y">', " ", "\n", "&amp;", "é"),
+)
+
+
+@settings(deadline=None)
+@given(body=st.lists(st.sampled_from(_PIECES) | st.text(max_size=6), max_size=25).map("".join))
+def test_the_text_is_the_one_that_the_library_makes_of_the_whole_document(
+    tmp_path_factory: pytest.TempPathFactory, body: str
+) -> None:
+    """What is taken out before, because it takes time and shows no word, is not missed."""
+    folder = tmp_path_factory.mktemp("templates") / "hello"
+    folder.mkdir()
+    (folder / "subject.txt").write_text("Hello")
+    (folder / "body.html").write_text("<body>Hello {{ body|safe }}")
+    mail = render("hello", {"body": body}, str(folder.parent))
+    for element in (tree := lxml.html.document_fromstring(mail.html)).xpath("//*[@style]"):
+        del element.attrib["style"]
+    whole = Inscriptis(tree, ParserConfig(display_links=True, css=CSS_PROFILES["strict"])).get_text()
+    lines = [line.strip() for line in whole.splitlines()]
+    assert mail.text == re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
 
 
 def test_styles_are_inlined_after_the_loops_have_run(message: Path) -> None:
