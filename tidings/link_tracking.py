@@ -150,9 +150,16 @@ _TOKEN = re.compile(
 The `+` after what repeats means that nothing is tried twice: a page takes the time that its length takes.
 Source: https://html.spec.whatwg.org/multipage/parsing.html#tokenization
 """
-_BEGINNING = re.compile(r"<(?:[A-Za-z!?]|/.)", re.DOTALL)
 _TEXT_ONLY = ("title", "textarea", "style", "script", "xmp", "iframe", "noembed", "noframes")
 """What these hold is text, up to their own end."""
+_BEGINNING = r"<(?:[A-Za-z!?]|/.)"
+_NO_LINKS = re.compile(
+    rf"(?:[^<]++|(?!{_BEGINNING})<"
+    rf"|</?+(?!(?i:a|area|body|v:[^\s/>]*+|{'|'.join(_TEXT_ONLY)})[\s/>])[A-Za-z][^\s/>]*+"
+    r"""(?:\s++[^\s/>="'<]++="[^"]*+")*+\s*+/?+>)*+""",
+    re.DOTALL,
+)
+"""Text, and tags in which no link can stand, as long as they are written as nearly all are. Most of a mail is that."""
 _CONDITIONAL = re.compile(r"\[if [^\]]*\]>")
 
 
@@ -165,7 +172,7 @@ def _read(html: str, place: int = 0) -> _Found:
     links: list[_Link] = []
     body_end = None
     at = 0
-    while (beginning := _BEGINNING.search(html, at)) and (token := _TOKEN.match(html, beginning.start())):
+    while (skipped := _NO_LINKS.match(html, at)) and (token := _TOKEN.match(html, skipped.end())):
         at = token.end()
         tag = (token["tag"] or "").lower()
         if token["comment"] and (condition := _CONDITIONAL.match(token["comment"])):

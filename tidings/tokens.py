@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 import re
+from functools import lru_cache
 from typing import Literal, NamedTuple, TypeVar
 
 import msgspec
@@ -162,6 +163,7 @@ def _read(token: str, kind: type[_Payload], salt: str, secret: str) -> _Payload 
         return None
 
 
+@lru_cache(maxsize=16)
 def _serializer(salt: str, secret: str) -> URLSafeSerializer:
     _need(secret)
     return URLSafeSerializer(secret, salt, signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256})

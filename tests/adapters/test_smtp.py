@@ -22,7 +22,7 @@ from tidings.errors import (
 )
 from tidings.settings import SettingsError
 
-DATA = b"Subject: a test\r\n\r\n.a line that begins with a dot\r\n"
+DATA = b"Subject: a test\r\n\r\n.a line that begins with a dot\r\n.\r\n..\r\nthe end.\r\n"
 
 
 def send(

@@ -103,6 +103,8 @@ def test_a_link_is_replaced_where_it_stands_and_its_number_says_where_it_leads()
         '<!--><a href="https://shop.example/x">',
         '<?--><!---></ ><!x><a href="https://shop.example/x">',
         '<title></TITLE ><a title href="https://shop.example/x"/>',
+        """<p title="<a href='https://no.example/'>" lang="en"><A href="https://shop.example/x">""",
+        """<p/title='"'lang=en ><b a="1"b='>'>< </b><area href="https://shop.example/x">""",
     ],
 )
 def test_a_link_is_found_however_it_is_written(tag: str) -> None:

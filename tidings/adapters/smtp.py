@@ -150,7 +150,7 @@ def _server(text: str, timeout: float, tls: ssl.SSLContext | None) -> Server:
 
 def _content(connection: Connection, data: bytes, until: float) -> tuple[int, bytes]:
     """Send what the server now waits for, and return what it says to that. What fails here fails with the mail out."""
-    data = re.sub(rb"(?m)^\.", b"..", data)  # section 4.5.2: the line that ends the mail is a dot
+    data = (b"\n" + data).replace(b"\n.", b"\n..")[1:]  # section 4.5.2: the line that ends the mail is a dot
     smtp = connection.smtp
     try:
         assert smtp.sock
