@@ -21,6 +21,7 @@ from functions.speech import Speech
 from tidings import categories, choices, preferences
 from tidings.adapters.pubsub import Publisher
 from tidings.choices import Wording
+from tidings.consent import said_for
 from tidings.privacy.erasure import erase
 from tidings.privacy.export import export
 from tidings.settings import Settings
@@ -102,21 +103,24 @@ class ConfirmationPages(LinkPages):
     def _subscription(self, link: Confirmation, request: flask.Request, say: Speech, is_confirmed: bool) -> _Page:
         kind = categories.load(self._settings.policy)[link.category]
         records = self._store.consent(link.person)
+        profile = self._store.profile(link.person)
+        mailbox = trust.mailbox(profile, self._settings.secret)
+        is_elsewhere = trust.is_elsewhere(link, profile, self._store, self._settings.secret)
         said = [record.language for record in reversed(records) if record.language]
         wanted = [tag for tag, quality in request.accept_languages if quality > 0] or said[:1]
         what = choices.worded(kind, wanted)
         own = preferences.record_id(link, link.category, "confirmed")
-        stands = choices.standing(kind, records)
+        stands = choices.standing(kind, said_for(mailbox, records))
         if stands == "off":
             sentence = "“{name}” is not switched on: it was switched off meanwhile, or your data was erased."
             return _Page("Nothing to confirm", [sentence], status=409, facts={"name": what.name})
         if any(record.record_id == own for record in records):
             if is_confirmed:
                 self._keep([], records, link)  # tells what could not be told before
-            return self._used(what, stands)
+            return self._elsewhere(link) if is_elsewhere else self._used(what, stands)
         if self._is_over(link):
             return self._expired(link)
-        if trust.is_elsewhere(link, self._store.profile(link.person), self._store, self._settings.secret):
+        if is_elsewhere:
             return self._elsewhere(link)
         if not is_confirmed:
             sentence = "It comes from {sender}, to the address that got the mail with this link."
@@ -131,6 +135,7 @@ class ConfirmationPages(LinkPages):
             words=f"{what.words} [{say(YES)}]",
             language=what.language,
             origin=origins.read(request),
+            mailbox=mailbox,
         )
         self._keep([record], [*records, record], link)
         log.info("Consent was confirmed")

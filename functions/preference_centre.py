@@ -22,7 +22,7 @@ from functions.html_pages import LinkPages, day
 from functions.trust import address
 from tidings import categories, choices, preferences, topics
 from tidings.choices import Choice
-from tidings.consent import MARKETING, SALE_AND_SHARING, address_digest, latest
+from tidings.consent import MARKETING, SALE_AND_SHARING, address_digest, latest, said_for
 from tidings.errors import PublishError
 from tidings.preferences import Change
 from tidings.store import ConsentRecord, Profile, Suppression
@@ -72,7 +72,8 @@ class PreferenceCentre(LinkPages):
 
     def _save(self, link: Preferences, request: flask.Request) -> flask.Response:
         """Keep what was ticked: what stops mail in any case, and what begins it only by the words that were read."""
-        records = self._store.consent(link.person)
+        profile = self._store.profile(link.person)
+        records = said_for(trust.mailbox(profile, self._settings.secret), self._store.consent(link.person))
         by_value = {one.value: one for one in self._offered(records, request)}
         edition = choices.version(list(by_value.values()))
         pairs = [one.partition(":") for one in request.form.getlist("was")]
@@ -175,7 +176,8 @@ class PreferenceCentre(LinkPages):
     ) -> flask.Response:
         """The page for how things stand now."""
         profile = self._store.profile(link.person)
-        records = self._store.consent(link.person)
+        kept = self._store.consent(link.person)
+        records = said_for(trust.mailbox(profile, self._settings.secret), kept)
         *kinds, watching = self._offered(records, request)
         blocked = self._blocked(profile)
         not_yet = trust.why_not(profile, self._clock())
@@ -196,7 +198,7 @@ class PreferenceCentre(LinkPages):
             gpc=f" since {day(objection.at)}" if objection and not objection.given else "",
             save=choices.SAVE,
             stop_all=STOP_ALL,
-            kept=self._kept(link.person, profile, records),
+            kept=self._kept(link.person, profile, kept),
             not_yet=not_yet if address(profile) and not blocked else "",
             can_ask=not (not_yet or blocked),
             asking=(

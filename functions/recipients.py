@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from tidings import categories
 from tidings.bookkeeping import GRACE
-from tidings.consent import MARKETING, address_digest, is_erased, permission
+from tidings.consent import MARKETING, address_digest, is_erased, permission, said_for
 from tidings.decisions import PERSON, Decision, Reason
 from tidings.errors import AddressError, TemporaryError, TidingsError
 from tidings.message import ascii_address
@@ -78,7 +78,7 @@ def _person(decision: Decision, store: Store, settings: Settings, now: datetime)
     if store.suppression(digest):
         raise SuppressedError("suppressed_address")
     category = categories.load(settings.policy)[decision.category or MARKETING]
-    records = store.consent(decision.person)
+    records = said_for(digest, store.consent(decision.person))
     refusal = permission(decision.kind, category.id, records, double_opt_in=category.double_opt_in)
     if refusal:
         raise SuppressedError(refusal)

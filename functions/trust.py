@@ -23,6 +23,12 @@ def address(profile: Profile | None) -> str:
         return ""
 
 
+def mailbox(profile: Profile | None, secret: str) -> str:
+    """The digest of that address; empty when there is none."""
+    found = address(profile)
+    return address_digest(found, secret) if found else ""
+
+
 NO_ADDRESS = "There is no address that we could send a mail to."
 
 
@@ -53,5 +59,4 @@ def is_elsewhere(link: Confirmation, profile: Profile | None, store: Store, secr
     if entry is None:
         return link.purpose != "erase"
     went_to = entry.letter.address_digest if entry.letter else ""
-    goes_to = address(profile)
-    return not goes_to or address_digest(goes_to, secret) != went_to
+    return not went_to or went_to != mailbox(profile, secret)

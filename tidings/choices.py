@@ -31,7 +31,10 @@ _WATCHING = (
     "picture, and their links lead straight to where they go.",
 )
 _CONFIRMED_BY_MAIL = "We send you a mail first, and begin when you have confirmed there."
-_WAITING = "This waits for you to confirm it: we send you a mail for that, three a day at most."
+_WAITING = (
+    "This waits for you to confirm it: we send you a mail for that, three a day at most. "
+    "To get another one, untick it, save, and tick it again."
+)
 
 
 class Wording(NamedTuple):

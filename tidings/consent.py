@@ -126,6 +126,16 @@ def permission(
     return "no_consent" if double_opt_in and not _is_confirmed(category, records) else None
 
 
+def said_for(address_digest: str, records: Sequence[ConsentRecord]) -> list[ConsentRecord]:
+    """The records that count for mail to an address: what another mailbox has confirmed is no word of this one.
+
+    Args:
+        address_digest: of the address that mail for the person goes to.
+        records: of the person.
+    """
+    return [one for one in records if one.mailbox in ("", address_digest)]
+
+
 def objection(words: Mapping[str, tuple[int, bool]], category: str) -> tuple[str, int] | None:
     """The no that stands against mail of a category: to what, and since when. None while none does.
 

@@ -69,6 +69,7 @@ class ConsentRecord(msgspec.Struct, frozen=True, kw_only=True):
         words / words_version / language: the text the person was shown, which edition of it, and its language.
         channel: by which way they are written to.
         origin: the browser's address and name; gone after a while, see `tidings.retention`.
+        mailbox: of what was confirmed from a mailbox, the digest of its address; empty where nobody knows.
     """
 
     record_id: str
@@ -82,6 +83,7 @@ class ConsentRecord(msgspec.Struct, frozen=True, kw_only=True):
     language: str = ""
     channel: str = "email"
     origin: Origin | None = None
+    mailbox: str = ""
 
     @property
     def given(self) -> bool:

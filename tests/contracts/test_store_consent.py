@@ -62,6 +62,7 @@ class TestConsent:
             language="de",
             channel="email",
             origin=Origin(ip="2001:db8::1", user_agent="Mozilla/5.0 \N{SNOWMAN}"),
+            mailbox="d" * 64,
         )
         store.record_consent([record, a_consent("a", 1)])
         assert store.consent("u:1", origins=True) == [record, a_consent("a", 1)]

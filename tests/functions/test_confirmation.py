@@ -86,7 +86,9 @@ def test_a_confirmed_yes_counts_at_once_and_is_proved(room: MailRoom, client: Cl
     assert record.origin.ip == "192.0.2.7"
     [event] = room.events()
     assert event.event == "Consent Confirmed"
-    assert from_event(event) == [room.store.consent("u:ada")[-1]]
+    [told], kept = from_event(event), room.store.consent("u:ada")[-1]
+    assert msgspec.structs.replace(told, mailbox=kept.mailbox) == kept
+    assert kept.mailbox == address_digest("ada@example.com", room.settings.secret)
     assert b"192.0.2.7" not in msgspec.json.encode(event)
 
 

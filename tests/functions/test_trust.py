@@ -8,7 +8,7 @@ from werkzeug.test import Client, TestResponse
 
 from tests.functions.accessibility import check
 from tests.functions.choosing import link as choices_page
-from tests.functions.choosing import may
+from tests.functions.choosing import boxes, may, save
 from tests.functions.mail_room import MailRoom, ago
 from tests.functions.test_confirmation import CONFIRM, heading
 from tests.functions.test_confirmation import link as confirmation
@@ -117,6 +117,36 @@ def test_a_subscription_is_confirmed_by_the_mailbox_that_will_get_it(room: MailR
     answer = client.post(path, data=CONFIRM)
     assert (answer.status_code, heading(answer)) == (409, "The address has changed")
     assert standing(load()["newsletter"], room.store.consent("u:ada")) == "pending"
+
+
+def test_what_one_mailbox_has_confirmed_is_no_word_of_another(room: MailRoom, client: Client) -> None:
+    """Or a stranger confirms at home, and then gives the address of somebody who never asked for it."""
+    room.consent("u:ada", "newsletter", given=True, at=ago(minutes=10))
+    mails = [a_decision(category="newsletter", episode=one, decided_at=datetime.now(UTC)) for one in ("1", "2", "3")]
+    path = confirmation(room, "subscribe")
+    assert heading(client.post(path, data=CONFIRM)) == "Thank you"
+    room.push(mails[0])
+    identify(room, "victim@example.com")
+    room.push(mails[1])
+    assert [room.ending(one)[:2] for one in mails[:2]] == [("sent", None), ("suppressed", "no_consent")]
+    page = client.get(choices_page(room))
+    assert boxes(page)["newsletter"]
+    assert says(page, "This waits for you to confirm it")
+    for answer in (client.get(path), client.post(path, data=CONFIRM)):
+        assert heading(answer) == "The address has changed"
+    assert heading(client.post(confirmation(room, "subscribe", "2" * 32), data=CONFIRM)) == "Thank you"
+    room.push(mails[2])
+    assert room.mail.mails[-1].recipients == ["victim@example.com"]
+    identify(room, "ada@example.com")
+    page = client.get(choices_page(room))
+    assert not says(page, "This waits for you to confirm it"), "she has confirmed at this one"
+
+
+def test_who_waits_for_a_confirmation_gets_another_mail_as_the_page_says(room: MailRoom, client: Client) -> None:
+    room.consent("u:ada", "newsletter", given=True, at=ago(minutes=10))
+    save(client, choices_page(room), off=("newsletter",))
+    save(client, choices_page(room), on=("newsletter",))
+    assert [event.event for event in room.events()] == ["Unsubscribed", "Consent Given"]
 
 
 def test_the_links_of_earlier_mail_go_on_to_serve_for_what_can_be_taken_back(room: MailRoom, client: Client) -> None:

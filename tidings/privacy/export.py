@@ -70,7 +70,7 @@ def export(
     suppressions = [_suppression(store, settings, one) for one in addresses(profiles)]
     sections: dict[str, list[Any]] = {
         "profiles": [_profile(one) for one in profiles],
-        "consents": consents,
+        "consents": [_consent(one) for one in consents],
         "activity": activity,
         "events": [_read(without_write_key(encode(one))) for one in history or ()],
         "sends": [_send(one) for one in sends],
@@ -155,6 +155,11 @@ def _profile(profile: Profile) -> dict[str, Any]:
         "traits": traits,
         "address_days": profile.address_days,
     }
+
+
+def _consent(record: ConsentRecord) -> dict[str, Any]:
+    """A word on consent; the digest of a mailbox stays here, as that of `_send`."""
+    return {name: value for name, value in msgspec.structs.asdict(record).items() if name != "mailbox"}
 
 
 def _send(entry: LedgerEntry) -> dict[str, Any]:
