@@ -7,8 +7,8 @@ import pytest
 from werkzeug.test import Client, TestResponse
 
 from tests.functions.accessibility import check
-from tests.functions.choosing import link as choices_page
 from tests.functions.choosing import boxes, may, save
+from tests.functions.choosing import link as choices_page
 from tests.functions.mail_room import MailRoom, ago
 from tests.functions.test_confirmation import CONFIRM, heading
 from tests.functions.test_confirmation import link as confirmation
