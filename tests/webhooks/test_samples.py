@@ -141,6 +141,49 @@ def test_what_mailgun_did_not_even_try_is_no_word_of_a_mail_server(reason: str) 
     assert [one.verdict for one in parsed("mailgun", content).reports] == ["address"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "classification", "verdict"),
+    [
+        ("bounce", "Invalid Address", "dead_address"),
+        ("bounce", "invalid", "dead_address"),
+        ("bounce", "", "dead_address"),  # permanent, they write, and nothing speaks against it
+        ("bounce", "Unclassified", "address"),
+        ("bounce", "Mailbox Unavailable", "address"),
+        ("bounce", "Content", "refused"),
+        ("bounce", "Reputation", "refused"),
+        ("bounce", "Frequency or Volume Too High", "refused"),
+        ("bounce", "Technical Failure", "temporary"),
+        ("blocked", "Invalid Address", "refused"),  # temporarily, they write
+        ("blocked", "", "refused"),
+        ("blocked", "Mailbox Unavailable", "address"),
+    ],
+)
+def test_what_sendgrid_makes_of_a_bounce_counts_where_no_server_said_anything(
+    kind: str, classification: str, verdict: str
+) -> None:
+    (bounce,) = sample("sendgrid", "bounce")
+    said = {**bounce, "type": kind, "bounce_classification": classification, "status": "5.0.0", "reason": "500 no"}
+    assert [one.verdict for one in parsed("sendgrid", [said]).reports] == [verdict]
+
+
+@pytest.mark.parametrize(
+    ("reason", "verdict", "note"),
+    [
+        ("Invalid", "dead_address", "dropped, invalid"),
+        ("Bounced Address", "address", "dropped, bounced address"),
+        ("Spam Reporting Address", "address", "dropped, spam reporting address"),
+        ("Unsubscribed Address", "address", "dropped, unsubscribed address"),
+        ("Spam Content (if Spam Checker app is enabled)", "refused", "dropped"),
+        ("Recipient List over Package Quota", "refused", "dropped"),
+        ("", "refused", "dropped"),
+    ],
+)
+def test_why_sendgrid_dropped_a_mail_says_whose_fault_it_was(reason: str, verdict: str, note: str) -> None:
+    (dropped,) = sample("sendgrid", "dropped")
+    (report,) = parsed("sendgrid", [{**dropped, "reason": reason}]).reports
+    assert (report.verdict, report.note) == (verdict, note)
+
+
 def test_a_status_of_sendgrids_that_is_none_leaves_it_to_the_servers_words() -> None:
     (bounce,) = sample("sendgrid", "bounce")
     said = {**bounce, "status": "550", "reason": "550 5.7.1 <ada@example.com> refused"}

@@ -8,6 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.webhooks import requests
 from tests.webhooks.requests import MAILGUN_KEY, NOW, POSTMARK_KEY, TOPIC, Request, Sample, basic, samples, signed
@@ -97,7 +99,18 @@ def test_another_key_of_sendgrid_opens_nothing() -> None:
     assert refused(sendgrid_check(signed("sendgrid", []), key=PUBLISHED_KEY)) == "bad_signature"
 
 
-@pytest.mark.parametrize("key", ["", "no key", base64.b64encode(b"no key").decode(), PUBLISHED_KEY[:-8]])
+ANOTHER_CURVE = base64.b64encode(
+    ec.generate_private_key(ec.SECP384R1())
+    .public_key()
+    .public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+).decode()
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["", "no key", base64.b64encode(b"no key").decode(), PUBLISHED_KEY[:-8], ANOTHER_CURVE],
+    ids=["none", "no key", "nothing inside", "cut off", "another curve"],
+)
 def test_what_is_no_key_of_sendgrid_is_told_to_the_operator(key: str) -> None:
     with pytest.raises(SettingsError, match="TIDINGS_HOOKS") as error:
         sendgrid.public_key(key)
