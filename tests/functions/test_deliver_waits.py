@@ -178,6 +178,19 @@ def test_a_sweep_stays_for_nobody_whose_turn_is_far(room: MailRoom, tmp_path: Pa
     assert paused == [20, 20, 20]
 
 
+def test_a_sweep_stays_for_half_a_lease_at_most_and_for_a_second_at_least(room: MailRoom, tmp_path: Path) -> None:
+    """The function is ended after a lease; and turns a moment apart are taken together."""
+    room = with_policy(room, tmp_path, "{rates: [{provider: smtp, max: 2, per: 10s}]}")
+    worker, paused = worker_at(room, NINE), list[float]()
+    breaker.stop(room.store, "marketing", "operator", "", NINE)
+    (one,) = some(1)
+    worker.push(one)
+    room.store.wait(one.send_id, NINE, NINE + timedelta(milliseconds=20))
+    short, policy = replace(room.settings, lease_seconds=10), sending.load(str(tmp_path))
+    Sweep(short, policy, room.store, room.publisher, "smtp", lambda: NINE, paused.append)()
+    assert paused == [1] * 5
+
+
 def test_a_sweep_that_cannot_write_says_so_and_the_next_one_wakes_them_again(room: MailRoom, tmp_path: Path) -> None:
     """Published and not written down: better twice than never, for it is worked on once."""
     room = with_policy(room, tmp_path, "{}")

@@ -71,8 +71,8 @@ class Clerk:
         told: list[Message] = []
         unknown: list[Report] = []
         for report in reports:
-            entry = self._store.ledger_entry(report.send_id) if report.send_id else None
-            if entry is None or entry.reason == "erased":  # what is left of it knows nobody
+            entry = self._entry(report)
+            if entry is None:
                 unknown.append(report)
                 continue
             person = entry.decision.person
@@ -94,7 +94,12 @@ class Clerk:
 
     def knows(self, report: Report) -> bool:
         """Whether the ledger knows the mail that this is about."""
-        return bool(report.send_id) and self._store.ledger_entry(report.send_id) is not None
+        return self._entry(report) is not None
+
+    def _entry(self, report: Report) -> LedgerEntry | None:
+        """The mail that this is about. Of somebody's who was erased there may be an entry, which knows nobody."""
+        entry = self._store.ledger_entry(report.send_id) if report.send_id else None
+        return None if entry is None or entry.reason == "erased" else entry
 
     def understands(self, mail: Inbound) -> bool:
         """Whether there is anything in a mail for `take_mail` to do, or surely nothing to be done."""
