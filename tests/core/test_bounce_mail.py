@@ -117,6 +117,11 @@ def test_qmail_writes_for_people_and_machines(line_end: str) -> None:
     assert told(QMAIL.replace("\n", line_end)) == [*DEAD, ("bounced", "address", "5.2.2", "full@example.com")]
 
 
+def test_of_many_paragraphs_of_qmails_as_many_are_read_as_are_likely() -> None:
+    many = "".join(f"<{number}@example.com>:\nNo such user. (#5.1.1)\n\n" for number in range(500))
+    assert 0 < len(told(QMAIL.replace("<ada@", many + "<ada@"))) <= 20
+
+
 def test_who_only_sounds_like_qmail_is_no_bounce() -> None:
     person = "From: ada@example.com\n\nHi. This is the question that I have.\n\nIs there one in green?\n"
     assert told(person) == []

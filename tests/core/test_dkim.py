@@ -108,6 +108,17 @@ def test_a_key_may_have_either_form_that_openssl_writes() -> None:
     assert Signer(pem(KEY, "TraditionalOpenSSL"), "march").sign(MAIL, "shop.example") == SIGNED
 
 
+TOO_SHORT = """-----BEGIN RSA PRIVATE KEY-----
+MIIBOwIBAAJBANu9VXu6JVLx7ZSpgW91qBCMpT3B4O+x8h7mfLZ4XiqDLLO36Coc
+SqAxph7bRbpzlGpNqNuhhzguFQ5R+8bbDdECAwEAAQJBAInLY/SvmUI3Vb24weMs
+S9T87Y4Zqz2EQAmijag7OQm8iJxePVyqlqKyD7GrMyyzgkn85W2Kg8J7+4+8kW/M
+EIUCIQD4jaZkWoO20op9YyVbkUPhpESAryDSHhtLvObKNCoT1wIhAOJSsFkKxGQ0
+WufNVv1KkGzEYkZmuIzOLciHWANRtjaXAiEAndqocFekCzpPxi5vjWYGrIl9EBUp
+TQjd4Q4JrSXQC2UCIEUUwEcthiyf3m+Kudauf87zUpvylrpD5K2kwjShKGEZAiBb
+5gXJQ+py/C7hNGCEtRDYt63//CPPZdupzaWpjgGigg==
+-----END RSA PRIVATE KEY-----
+"""
+"""Of 512 bits, which anybody can break and no receiver looks at."""
 PUBLIC = KEY.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
@@ -120,8 +131,9 @@ PUBLIC = KEY.public_key().public_bytes(serialization.Encoding.PEM, serialization
         PRIVATE[:400],
         pem(KEY, password=b"p"),
         pem(ec.generate_private_key(ec.SECP256R1())),
+        TOO_SHORT,
     ],
-    ids=["none", "no key", "public", "cut off", "with a password", "no RSA key"],
+    ids=["none", "no key", "public", "cut off", "with a password", "no RSA key", "too short"],
 )
 def test_a_key_that_cannot_sign_is_found_out_at_once(key: str) -> None:
     with pytest.raises(SettingsError, match="TIDINGS_DKIM_KEY") as raised:
