@@ -185,7 +185,7 @@ def test_a_sweep_stays_for_half_a_lease_at_most_and_for_a_second_at_least(room: 
     breaker.stop(room.store, "marketing", "operator", "", NINE)
     (one,) = some(1)
     worker.push(one)
-    room.store.wait(one.send_id, NINE, NINE + timedelta(milliseconds=20))
+    room.store.wait(room.entry(one), NINE, NINE + timedelta(milliseconds=20))
     short, policy = replace(room.settings, lease_seconds=10), sending.load(str(tmp_path))
     Sweep(short, policy, room.store, room.publisher, "smtp", lambda: NINE, paused.append)()
     assert paused == [1] * 5
