@@ -65,6 +65,28 @@ locals {
       lasting = 0
       do      = "Read the function's logs: a template that cannot be rendered, a mail that the server refuses, a decision that was given up after 14 hours of trying (is the mail server there?), or a crash. The decisions are in the ledger and in the dead letters: mend it, then `tidings dead-letters replay --step deliver`. docs/dead-letters.md"
     }
+    reports_errors = {
+      title   = "Reports about mail are not kept"
+      filter  = "resource.type = \"cloud_run_revision\" AND metric.type = \"logging.googleapis.com/log_entry_count\" AND metric.labels.severity = one_of(\"ERROR\", \"CRITICAL\") AND resource.labels.service_name = \"tidings-hooks\""
+      align   = "ALIGN_SUM"
+      reduce  = "REDUCE_SUM"
+      by      = []
+      period  = 300
+      above   = 0
+      lasting = 0
+      do      = "Read the log of hooks. The store or Pub/Sub is away: a provider tries again, Amazon SES for a minute or an hour only. Or what a provider says cannot be read any more, and is kept as dead letters of the step hooks. Or the subscription to the topic of Amazon SES has ended, and nothing more is heard. docs/bounces-and-complaints.md"
+    }
+    reports_refused = {
+      title   = "Reports about mail are refused"
+      filter  = "resource.type = \"cloud_run_revision\" AND metric.type = \"logging.googleapis.com/log_entry_count\" AND metric.labels.severity = \"WARNING\" AND resource.labels.service_name = \"tidings-hooks\""
+      align   = "ALIGN_SUM"
+      reduce  = "REDUCE_SUM"
+      by      = []
+      period  = 3600
+      above   = 5
+      lasting = 0
+      do      = "The log of hooks says of which provider, and why: a key that was changed there and not in tidings-hooks (bad_signature, bad_credentials), a webhook that is set up there and not here (not_set_up), a clock that is wrong (too_old). Until it is mended, bounces and complaints are not heard, and mail goes on to those who sent them. Now and then one is somebody who tries. docs/bounces-and-complaints.md"
+    }
     marketing_stopped = {
       title   = "Marketing mail is stopped"
       filter  = "resource.type = \"cloud_run_revision\" AND metric.type = \"logging.googleapis.com/user/${google_logging_metric.marketing_stopped.name}\""

@@ -159,3 +159,12 @@ def test_alerts_and_charts_name_functions_that_there_are():
     named = set(re.findall(r"tidings-(\w+)", (FOLDER / "monitoring.tf").read_text("utf-8")))
     assert named
     assert named <= set(FUNCTIONS)
+
+
+@pytest.mark.parametrize("severity", ["ERROR", "WARNING"])
+def test_reports_about_mail_are_not_lost_in_silence(severity):
+    """A key that was changed at the provider alone makes every bounce a warning, and Amazon asks again for a minute."""
+    filters = re.findall(r"filter  = (.*)", (FOLDER / "monitoring.tf").read_text("utf-8"))
+    assert [
+        one for one in filters if "tidings-hooks" in one and f'\\"{severity}\\"' in one and "log_entry_count" in one
+    ]
