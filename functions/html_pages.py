@@ -149,8 +149,3 @@ class LinkPages(Pages, ABC):
             "that we must not write to it, and a receipt. Neither says who you are."
         )
         return self._plain(say, 200, "We keep nothing about you", sentence, day=say.day(erased))
-
-
-def day(at: datetime) -> str:
-    """A day as people read it, in English."""
-    return ENGLISH.day(at)

@@ -12,17 +12,18 @@ import logging
 import re
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import flask
 import msgspec
 
 from functions import origins, speech, trust
-from functions.html_pages import LinkPages, day
+from functions.html_pages import LinkPages
+from functions.speech import Speech
 from functions.trust import address
 from tidings import categories, choices, preferences, topics
 from tidings.choices import Choice
-from tidings.consent import MARKETING, SALE_AND_SHARING, address_digest, latest, said_for
+from tidings.consent import MARKETING, SALE_AND_SHARING, TRACKING, address_digest, latest, said_for
 from tidings.errors import PublishError
 from tidings.preferences import Change
 from tidings.store import ConsentRecord, Profile, Suppression
@@ -49,25 +50,29 @@ class PreferenceCentre(LinkPages):
 
     def _answer(self, request: flask.Request, token: str) -> flask.Response:
         link = read_preferences(token, self._settings.secret)
+        say = speech.of_reader(request)
         if link is None:
-            return self._unknown(speech.of_reader(request))
+            return self._unknown(say)
         if erased := preferences.forgotten(link.person, self._store, self._settings.secret):
-            return self._gone(erased, speech.of_reader(request))
+            return self._gone(erased, say)
         if request.headers.get("Sec-GPC") == "1" and request.method != "HEAD":
             self._note_objection(link, request)
         return self._post(link, request) if request.method == "POST" else self._show(link, request)
 
     def _post(self, link: Preferences, request: flask.Request) -> flask.Response:
+        say = speech.of_reader(request)
         match request.form.get("choice", ""):
             case "save":
                 return self._save(link, request)
             case "none":
-                self._apply([self._change(MARKETING, False, STOP_ALL, request)], link)
-                return self._show(link, request, notices=["You get no more marketing email from us, as of now."])
+                words = say(STOP_ALL)
+                self._apply([self._change(MARKETING, False, words, request, language=say.language)], link)
+                notice = say("You get no more marketing email from us, as of now.")
+                return self._show(link, request, notices=[notice])
             case "export" | "erase" as what:
                 return self._ask(what, link, request)
             case _:
-                error = "Nothing was changed, because the form arrived incomplete. Please choose again."
+                error = say("Nothing was changed, because the form arrived incomplete. Please choose again.")
                 return self._show(link, request, 400, error=error)
 
     def _save(self, link: Preferences, request: flask.Request) -> flask.Response:
@@ -88,40 +93,43 @@ class PreferenceCentre(LinkPages):
             if is_current or not given
         ]
         made = self._apply(changes, link)
+        say = speech.of_reader(request)
         if not is_current:
-            error = (
+            error = say(
                 "The choices on this page have changed since you opened it. What you switched off is off; please look "
                 "at the rest once more."
             )
             return self._show(link, request, 409, error=error)
-        return self._show(link, request, notices=self._told(made, offered, link))
+        return self._show(link, request, notices=self._told(made, offered, link, say))
 
-    def _told(self, made: Sequence[ConsentRecord], offered: dict[str, Choice], link: Preferences) -> list[str]:
+    def _told(
+        self, made: Sequence[ConsentRecord], offered: dict[str, Choice], link: Preferences, say: Speech
+    ) -> list[str]:
         """What came of it, one sentence a change."""
         if not made:
-            return ["Your choices were already saved like this."]
+            return [say("Your choices were already saved like this.")]
         known = categories.load(self._settings.policy)
         off = [offered[one.category].name for one in made if not one.given]
         waiting = [offered[one.category].name for one in made if one.given and known[one.category].double_opt_in]
         on = [offered[one.category].name for one in made if one.given and not known[one.category].double_opt_in]
-        notices = ["Saved. It holds from the next mail on."]
-        notices += [f"Switched off: {', '.join(off)}."] if off else []
-        notices += [f"Switched on: {', '.join(on)}."] if on else []
+        notices = [say("Saved. It holds from the next mail on.")]
+        notices += [say("Switched off: {names}.", names=", ".join(off))] if off else []
+        notices += [say("Switched on: {names}.", names=", ".join(on))] if on else []
         if waiting:
-            where = self._masked(self._store.profile(link.person)) or "your address"
-            notices.append(
-                f"{', '.join(waiting)}: please confirm in the mail that we send to {where}, three a day at most."
-            )
+            where = self._masked(self._store.profile(link.person)) or say("your address")
+            sentence = "{names}: please confirm in the mail that we send to {where}, three a day at most."
+            notices.append(say(sentence, names=", ".join(waiting), where=where))
         return notices
 
-    def _ask(self, what: str, link: Preferences, request: flask.Request) -> flask.Response:
+    def _ask(self, what: Literal["export", "erase"], link: Preferences, request: flask.Request) -> flask.Response:
         """Publish `Data Requested`; a rule sends the mail that confirms it to the address on file.
 
         The messageId is that of the hour, so whoever presses the button again and again asks once.
         """
         now = self._clock()
         profile = self._store.profile(link.person)
-        if refusal := trust.why_not(profile, now) or (trust.NO_ADDRESS if self._suppression(profile) else ""):
+        say = speech.of_reader(request)
+        if refusal := trust.why_not(profile, now, say) or (say(trust.NO_ADDRESS) if self._suppression(profile) else ""):
             return self._show(link, request, 409, error=refusal)
         hour = int(now.timestamp() // ASK_AGAIN.total_seconds())
         digest = hashlib.blake2b(msgspec.json.encode((link.person, what, hour)), digest_size=16).hexdigest()
@@ -130,10 +138,13 @@ class PreferenceCentre(LinkPages):
         self._publisher.publish(self._settings.events_topic, [topics.of_event(event)])
         log.info("Data was asked for", extra={"labels": {"what": what}})
         where = self._masked(profile)
-        link_to = "to your copy" if what == "export" else "there, and nothing is erased before you use it"
+        sentences = {
+            "export": "Please look into your mailbox, {where}: we send you a link to your copy.",
+            "erase": "Please look into your mailbox, {where}: we send you a link, and erase nothing before you use it.",
+        }
         notices = [
-            f"Please look into your mailbox, {where}: we send you a link {link_to}.",
-            "It can take a minute. We send such a mail once an hour and three times a day at most.",
+            say(sentences[what], where=where),
+            say("It can take a minute. We send such a mail once an hour and three times a day at most."),
         ]
         return self._show(link, request, notices=notices)
 
@@ -164,7 +175,8 @@ class PreferenceCentre(LinkPages):
         known = categories.load(self._settings.policy)
         said = [record.language for record in reversed(records) if record.language]
         wanted = [tag for tag, quality in request.accept_languages if quality > 0] or said[:1]
-        return [*choices.kinds_of_mail(known, records, wanted), choices.watching(records)]
+        found = [*choices.kinds_of_mail(known, records, wanted), choices.watching(records)]
+        return [_in_speech(one, speech.of_reader(request)) for one in found]
 
     def _show(
         self,
@@ -179,41 +191,33 @@ class PreferenceCentre(LinkPages):
         kept = self._store.consent(link.person)
         records = said_for(trust.mailbox(profile, self._settings.secret), kept)
         *kinds, watching = self._offered(records, request)
-        blocked = self._blocked(profile)
-        not_yet = trust.why_not(profile, self._clock())
+        say = speech.of_reader(request)
+        blocked = self._blocked(profile, say)
+        not_yet = trust.why_not(profile, self._clock(), say)
         objection = latest(records).get(SALE_AND_SHARING)
+        where = self._masked(profile)
         return self._page(
             "preferences.html",
             status,
-            title=f"What you get from {self._sender}",
-            intro=self._intro(profile),
+            say=say,
+            where=where,
             error=error,
             notices=notices,
             blocked=blocked,
-            standing="These are kept for later." if blocked else _standing(kinds, records),
+            standing=say("These are kept for later." if blocked else _standing(kinds, records)),
             can_stop=not _is_all_stopped(kinds, records),
             choices=kinds,
             tracking=watching,
             version=choices.version([*kinds, watching]),
-            gpc=f" since {day(objection.at)}" if objection and not objection.given else "",
-            save=choices.SAVE,
-            stop_all=STOP_ALL,
-            kept=self._kept(link.person, profile, kept),
+            objected=say.day(objection.at) if objection and not objection.given else "",
+            save=say(choices.SAVE),
+            stop_all=say(STOP_ALL),
+            kept=self._kept(link.person, profile, kept, say),
             not_yet=not_yet if address(profile) and not blocked else "",
             can_ask=not (not_yet or blocked),
-            asking=(
-                f"This page may have been forwarded, so each button first sends a mail to {self._masked(profile)}. "
-                "Nothing happens before you confirm there."
-            ),
         )
 
-    def _intro(self, profile: Profile | None) -> str:
-        where = self._masked(profile)
-        return (
-            f"These are the choices for {where}. " if where else "These are your choices. We have no address of yours."
-        )
-
-    def _blocked(self, profile: Profile | None) -> list[str]:
+    def _blocked(self, profile: Profile | None, say: Speech) -> list[str]:
         """Why nothing is sent to the address, whatever is ticked."""
         found = self._suppression(profile)
         if found is None:
@@ -223,26 +227,35 @@ class PreferenceCentre(LinkPages):
             "erased": "because its data was erased, and we promised not to write there again",
             "bounced": "because its mail server told us that there is no such mailbox",
         }.get("bounced" if _SAID_BY_A_SERVER.match(found.reason) else found.reason, _ASKED)
+        otherwise = "If that is wrong, write to {address}. Your choices below are kept, and have no effect until then."
         return [
-            f"We send nothing to this address since {day(found.at)}, {why}.",
-            f"If that is wrong, write to {self._address}. Your choices below are kept, and have no effect until then.",
+            say("We send nothing to this address since {day}, {why}.", day=say.day(found.at), why=say(why)),
+            say(otherwise, address=self._address),
         ]
 
-    def _kept(self, person: str, profile: Profile | None, records: Sequence[ConsentRecord]) -> list[tuple[str, str]]:
+    def _kept(
+        self, person: str, profile: Profile | None, records: Sequence[ConsentRecord], say: Speech
+    ) -> list[tuple[str, str]]:
         """How much is kept, and of what; never what it says."""
         lines = self._store.activity(person, MOST)
         feedback = self._store.feedback(person, limit=MOST)
         sends = self._store.ledger(person, MOST)
         facts = [value for value in profile.traits.values() if value is not None] if profile else []
         since = profile.first_seen if profile else None
+        counted = {
+            "Things you did on our site or in our app": _count(lines, lambda line: line.kind == "event"),
+            "Mails that we sent you": _count(sends, lambda entry: entry.status == "sent"),
+            "Opens and clicks": _count(feedback, lambda one: one.kind in ("opened", "clicked")),
+        }
         return [
-            ("Address", self._masked(profile) or "none"),
-            ("First heard of you", day(since) if since else "not known"),
-            ("Facts about you, such as your name", str(len(facts))),
-            ("Things you did on our site or in our app", _count(lines, lambda line: line.kind == "event")),
-            ("Mails that we sent you", _count(sends, lambda entry: entry.status == "sent")),
-            ("Opens and clicks", _count(feedback, lambda one: one.kind in ("opened", "clicked"))),
-            ("Records of your choices", str(len(records))),
+            (say("Address"), self._masked(profile) or say("none")),
+            (say("First heard of you"), say.day(since) if since else say("not known")),
+            (say("Facts about you, such as your name"), str(len(facts))),
+            *(
+                (say(what), say("{count} or more", count=str(n)) if is_more else str(n))
+                for what, (n, is_more) in counted.items()
+            ),
+            (say("Records of your choices"), str(len(records))),
         ]
 
     def _suppression(self, profile: Profile | None) -> Suppression | None:
@@ -269,6 +282,14 @@ def _is_all_stopped(kinds: Sequence[Choice], records: Sequence[ConsentRecord]) -
     return bool(general and not general.given) and not any(one.on for one in kinds)
 
 
-def _count(found: Sequence[_Kept], counts: Callable[[_Kept], bool]) -> str:
-    count = sum(1 for one in found if counts(one))
-    return f"{count} or more" if len(found) >= MOST else str(count)
+def _count(found: Sequence[_Kept], counts: Callable[[_Kept], bool]) -> tuple[int, bool]:
+    """How many, and whether there may be more."""
+    return sum(1 for one in found if counts(one)), len(found) >= MOST
+
+
+def _in_speech(choice: Choice, say: Speech) -> Choice:
+    """A box with our own words in the language of the page; what a kind of mail is called stands in the policy."""
+    ours = choice._replace(hint=choice.hint and say(choice.hint), save=say(choice.save))
+    if choice.category not in {MARKETING, TRACKING}:
+        return ours
+    return ours._replace(name=say(choice.name), description=say(choice.description), language=say.language)

@@ -60,6 +60,7 @@ class Choice(NamedTuple):
         hint: what will happen, or what is waited for; in our own language.
         on: whether it is ticked.
         pending: whether a yes waits for its confirmation.
+        save: what stands on the button.
     """
 
     category: str
@@ -70,6 +71,7 @@ class Choice(NamedTuple):
     hint: str
     on: bool
     pending: bool = False
+    save: str = SAVE
 
     @property
     def value(self) -> str:
@@ -88,7 +90,7 @@ class Choice(NamedTuple):
 
     def words(self, given: bool) -> str:
         """What somebody saw who ticked it, or took the tick away, and saved."""
-        return f"[{'x' if given else ' '}] {self.shown} [{SAVE}]"
+        return f"[{'x' if given else ' '}] {self.shown} [{self.save}]"
 
 
 def standing(category: Category, records: Sequence[ConsentRecord]) -> Standing:

@@ -14,15 +14,19 @@ from werkzeug.test import Client
 from functions import speech
 from functions.speech import SPEECHES, Speech
 from tests.functions.accessibility import check
-from tests.functions.mail_room import MailRoom
+from tests.functions.choosing import link as preferences_link
+from tests.functions.choosing import save
+from tests.functions.mail_room import MailRoom, ago
 from tests.functions.test_confirmation import ask
 from tests.functions.test_confirmation import link as confirmation_link
 from tests.functions.test_trust import identify
 from tests.sends import a_decision
+from tidings.consent import MARKETING, TRACKING, address_digest
 from tidings.tokens import Hit, Purpose, sign_hit, sign_unsubscribe
 
 GERMAN = yaml.safe_load(files("functions").joinpath("pages", "de.yaml").read_text("utf-8"))
 READS = {"Accept-Language": "de-AT,de;q=0.9,en;q=0.5"}
+NAMES = "Northwind Living|Things you looked at"
 ENGLISH = re.compile(r"\b(you|your|the|this|from|please|unsubscribe|not|again|email|and)\b", re.IGNORECASE)
 
 
@@ -52,9 +56,7 @@ def link(room: MailRoom, category: str = "cart") -> str:
 def words(page: str) -> str:
     """What a page says, without the sender's own name and address, and what kinds of mail are called."""
     ours = re.sub(r'<(\w+)[^>]* lang="en"[^>]*>.*?</\1>', " ", page, flags=re.DOTALL)
-    text = re.sub(
-        r"<style>.*?</style>|<footer.*?</footer>|„[^“]*“|Northwind Living|<[^>]+>", " ", ours, flags=re.DOTALL
-    )
+    text = re.sub(r"<style>.*?</style>|<footer.*?</footer>|„[^“]*“|{NAMES}|<[^>]+>", " ", ours, flags=re.DOTALL)
     return " ".join(text.split())
 
 
@@ -93,6 +95,33 @@ def test_a_kind_of_mail_is_called_in_german_what_the_policy_calls_it(
     monkeypatch.setenv("TIDINGS_POLICY", str(policy))
     page = room.client("engage").get(link(room), headers=READS).text
     assert "E-Mails der Art „Warenkorb“ abbestellen" in page
+
+
+def test_choosing_is_in_german(room: MailRoom, client: Client) -> None:
+    """Every answer of the preference centre; our own words in the record as they were shown."""
+    path = preferences_link(room)
+    for changes in ({"off": ("cart",)}, {"on": ("newsletter", "cart")}, {"off": (MARKETING, TRACKING)}, {}):
+        in_german(save(client, path, **changes, **READS).text)
+    record = room.store.consent("u:ada")[-1]
+    assert record.language == "de"
+    assert record.words.startswith("[ ] Öffnen und Klicken. Wir sehen")
+    assert record.words.endswith("[Meine Einstellungen speichern]")
+    for choice in ("none", "export", "erase", "?"):
+        in_german(client.post(path, data={"choice": choice}, headers={**READS, "Sec-GPC": "1"}).text)
+    assert {record.words for record in room.store.consent("u:ada")} >= {"Alle Werbe-E-Mails abbestellen"}
+    page = client.get(path, headers=READS)
+    stale = {"choice": "save", "version": "0", "was": re.findall(r'name="was" value="([^"]*)"', page.text)}
+    assert "hat sich geändert" in in_german(client.post(path, data=stale, headers=READS).text)
+
+
+@pytest.mark.parametrize("reason", ["complained", "erased", "550 no such mailbox", "asked by phone"])
+def test_who_is_not_written_to_reads_in_german_why(room: MailRoom, client: Client, reason: str) -> None:
+    """And who has no address, or too new a one, why there is no copy."""
+    room.store.suppress(address_digest("ada@example.com", room.settings.secret), reason, ago(days=1))
+    assert ", weil " in in_german(client.get(preferences_link(room), headers=READS).text)
+    identify(room, "ada@new.example")
+    in_german(client.get(preferences_link(room), headers=READS).text)
+    in_german(client.get(preferences_link(room, "u:nobody"), headers=READS).text)
 
 
 @pytest.mark.parametrize("purpose", ["subscribe", "export", "erase"])
@@ -139,8 +168,8 @@ def test_everybody_else_reads_english(room: MailRoom, client: Client, wanted: st
 
 
 def said_in_the_code() -> Iterator[str]:
-    """Every text of the functions and their pages."""
-    for file in files("functions").iterdir():
+    """Every text of the functions and their pages, and of what they offer."""
+    for file in (*files("functions").iterdir(), files("tidings").joinpath("choices.py")):
         if file.name.endswith(".py"):
             found = ast.walk(ast.parse(file.read_text("utf-8")))
             yield from (one.value for one in found if isinstance(one, ast.Constant) and isinstance(one.value, str))

@@ -80,18 +80,18 @@ def test_kinds_are_named_in_the_language_of_the_browser_or_of_the_past(
     room: MailRoom, client: Client, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And marked as such, so that a screen reader speaks them well."""
-    policy = "- {id: offers, name: Offers, languages: {de: {name: Angebote, description: Was es billiger gibt.}}}\n"
+    policy = "- {id: offers, name: Offers, languages: {fr: {name: Offres, description: Les prix qui baissent.}}}\n"
     (tmp_path / "categories.yaml").write_text(policy)
     monkeypatch.setenv("TIDINGS_POLICY", str(tmp_path))
     client = room.client("engage")
-    page = client.get(link(room), headers={"Accept-Language": "de-AT,de;q=0.9,en;q=0.5"})
-    assert re.search(r'<label for="kind-1" lang="de" dir="auto">Angebote</label>', page.text)
+    page = client.get(link(room), headers={"Accept-Language": "fr-CA,fr;q=0.9,en;q=0.5"})
+    assert re.search(r'<label for="kind-1" lang="fr" dir="auto">Offres</label>', page.text)
     check(page.text)
     assert ">Offers</label>" in client.get(link(room)).text
-    save(client, link(room), off=("offers",), **{"Accept-Language": "de"})
+    save(client, link(room), off=("offers",), **{"Accept-Language": "fr"})
     record = room.store.consent("u:ada")[-1]
-    assert (record.language, record.words) == ("de", "[ ] Angebote. Was es billiger gibt. [Save my choices]")
-    assert ">Angebote</label>" in client.get(link(room)).text
+    assert (record.language, record.words) == ("fr", "[ ] Offres. Les prix qui baissent. [Save my choices]")
+    assert ">Offres</label>" in client.get(link(room)).text
 
 
 @pytest.mark.parametrize("path", ["/p/garbage", "/p/", "/p/a/b", "/p/{unsubscribe}"])
