@@ -75,7 +75,8 @@ class Mailer:
         self._settings = settings
         self._store = store
         self._publisher = publisher
-        self._dispatch = Dispatch(settings, store, publisher, Outgoing(settings, store, sender), clock)
+        outgoing = Outgoing(settings, store, sender, clock)
+        self._dispatch = Dispatch(settings, store, publisher, outgoing, clock)
         self._meter = Meter(store, sender.provider)
         self._sweep = Sweep(settings, sending.load(settings.policy), store, publisher, sender.provider, clock)
         self._clock = clock

@@ -144,7 +144,7 @@ class Dispatch:
         if attempt > self._last_try:
             return self._give_up(job, "the last try came to no end")
         try:
-            self._outgoing.send(decision, job.began, leave)
+            self._outgoing.send(decision, job.held, job.began, leave)
         except SuppressedError as gate:
             return Ending("suppressed", gate.reason, gate.detail)
         except AddressError as fault:

@@ -9,13 +9,13 @@ from tidings import categories, sending
 from tidings.adapters.renderer import Renderer
 from tidings.consent import MARKETING
 from tidings.decisions import Decision
-from tidings.errors import AddressError, DeadAddressError, RefusedError
+from tidings.errors import AddressError, DeadAddressError, RefusedError, TemporaryError
 from tidings.facts import mail_facts
 from tidings.link_tracking import tracked
 from tidings.mail import Sender
 from tidings.message import build
 from tidings.settings import Settings
-from tidings.store import Letter, Store
+from tidings.store import LedgerEntry, Letter, Store
 
 
 class Outgoing:
@@ -25,24 +25,27 @@ class Outgoing:
         settings: who sends, and from which folders of templates and policies.
         store: profiles, consent, suppressions, and what all workers share.
         sender: the door that mail leaves by.
+        clock: the time.
 
     Raises:
         InvalidRuleError: a policy is refused.
     """
 
-    def __init__(self, settings: Settings, store: Store, sender: Sender) -> None:
+    def __init__(self, settings: Settings, store: Store, sender: Sender, clock: Callable[[], datetime]) -> None:
         self._settings = settings
         self._store = store
         self._sender = sender
+        self._clock = clock
         self._renderer = Renderer(settings.templates)
         self._categories = categories.load(settings.policy)
         self._turns = Turns(sending.load(settings.policy), store, sender.provider)
 
-    def send(self, decision: Decision, now: datetime, leave: Callable[[Letter], float]) -> None:
+    def send(self, decision: Decision, held: LedgerEntry, now: datetime, leave: Callable[[Letter], float]) -> None:
         """Find out who may get it, and whether now; then the template, then the provider.
 
         Args:
             decision: what to send.
+            held: our claim.
             now: the Date of the mail.
             leave: called with what the ledger must know, right before the mail leaves; see `Sender.send`.
 
@@ -53,7 +56,7 @@ class Outgoing:
         """
         to = recipients.find(decision, self._store, self._settings, now)
         asking.limit(decision, to, self._store, now)
-        self._turns.ask(decision, to.address, now)
+        self._turns.ask(decision, held, to.address, now)
         facts = mail_facts(decision, to.profile, self._settings, to.activity)
         rendered = self._renderer.render(decision.template, facts)
         category = self._categories[decision.category or MARKETING]
@@ -62,6 +65,9 @@ class Outgoing:
         letter = Letter(provider=self._sender.provider, subject=mail.subject, links=links, address_digest=to.digest)
         try:
             self._sender.send(mail, lambda: leave(letter))
+        except TemporaryError as fault:
+            self._turns.heed(fault, held, self._clock())
+            raise
         except AddressError as fault:
             if not to.digest:  # our own mailbox is full or gone: somebody must hear of it
                 raise RefusedError(str(fault)) from None

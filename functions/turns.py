@@ -1,17 +1,22 @@
-"""Whether a mail may leave now, as far as its numbers go: limits, warm-up and circuit breaker."""
+"""Whether a mail may leave now: limits, warm-up, circuit breaker, and a provider that wants to be left alone."""
 
+import logging
 from datetime import datetime, timedelta
 
 from functions.recipients import SuppressedError
 from tidings.allowances import Allowances, windows
 from tidings.breaker import Gate
 from tidings.decisions import PERSON, Decision
-from tidings.errors import TidingsError
+from tidings.errors import TemporaryError, TidingsError, UnknownOutcomeError
+from tidings.retry_after import Busy
 from tidings.sending import Sending
-from tidings.store import Store
+from tidings.store import LedgerEntry, Store
 
 PAUSE = timedelta(minutes=15)
 """So long a mail is put aside at a time while mail is stopped; so soon it goes on when it is resumed."""
+
+
+log = logging.getLogger(__name__)
 
 
 class NotYetError(TidingsError):
@@ -41,8 +46,9 @@ class Turns:
         self._provider = provider
         self._allowances = Allowances(store)
         self._gate = Gate(store)
+        self._busy = Busy(store, provider)
 
-    def ask(self, decision: Decision, address: str, now: datetime) -> None:
+    def ask(self, decision: Decision, held: LedgerEntry, address: str, now: datetime) -> None:
         """Return if the mail may leave now.
 
         Mail to a role counts as transactional, whatever its rule says: nobody unsubscribes from their own desk.
@@ -51,10 +57,14 @@ class Turns:
             NotYetError: it may leave later.
             SuppressedError: `waited_too_long`.
             StoreError: nobody can say now.
+            TemporaryError: the provider wants to be left alone, and the mail has waited for that long enough.
         """
         is_marketing = decision.kind == "marketing" and decision.to == PERSON
-        if is_marketing and self._has_waited_too_long(decision, now):
+        has_waited_long = self._has_waited_long(held, now)
+        if is_marketing and has_waited_long:
             raise SuppressedError("waited_too_long")
+        if busy := self._busy.until(now):
+            raise TemporaryError(f"{self._provider} is busy") if has_waited_long else NotYetError(busy)
         if self._gate.holds(is_marketing, now):
             raise NotYetError(now + PAUSE)
         domain = address.rpartition("@")[2]
@@ -62,9 +72,22 @@ class Turns:
         if until:
             raise NotYetError(until)
 
-    def _has_waited_too_long(self, decision: Decision, now: datetime) -> bool:
+    def heed(self, fault: TemporaryError, held: LedgerEntry, now: datetime) -> None:
+        """Let all mail wait for as long as the provider wants to be left alone, and the one that was told so too.
+
+        One that has waited for a long time already is tried as after any other failure: that comes to an end, and a
+        provider that says the same for ever does not. And whether one may have gone out is not for us to say.
+
+        Raises:
+            NotYetError: it certainly did not go out, and may later.
+        """
+        if fault.retry_after is None:
+            return
+        until = self._busy.begin(fault.retry_after, now)
+        log.warning("%s wants to be left alone for %d s", self._provider, fault.retry_after.total_seconds())
+        if not isinstance(fault, UnknownOutcomeError) and not self._has_waited_long(held, now):
+            raise NotYetError(until) from None
+
+    def _has_waited_long(self, held: LedgerEntry, now: datetime) -> bool:
         most = timedelta(milliseconds=self._policy.give_up_after)
-        if now - decision.decided_at < most:  # then it has not waited for that long either, and nobody need be asked
-            return False
-        entry = self._store.ledger_entry(decision.send_id)
-        return bool(entry and entry.waiting_since and now - entry.waiting_since >= most)
+        return bool(held.waiting_since and now - held.waiting_since >= most)

@@ -3,6 +3,8 @@
 No message carries an email address, a name or a token: messages end up in logs.
 """
 
+from datetime import timedelta
+
 
 class TidingsError(Exception):
     """The base of every fault that this project raises on purpose."""
@@ -37,7 +39,13 @@ class TemplateError(TidingsError):
 
 
 class TemporaryError(TidingsError):
-    """Nobody's fault for good: a network, a full queue, a mail server that says 4xx. Retry with backoff."""
+    """Nobody's fault for good: a network, a full queue, a mail server that says 4xx. Retry with backoff.
+
+    Attributes:
+        retry_after: for so long whoever says so wants to be left alone, by everybody; None if they did not say.
+    """
+
+    retry_after: timedelta | None = None
 
 
 class AddressError(TidingsError):

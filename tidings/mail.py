@@ -58,7 +58,8 @@ class Sender(Protocol):
         mail, and reaches the caller as it is. It returns for how many seconds the mail itself may keep us.
 
         Raises:
-            TemporaryError: it certainly was not taken, and may be later.
+            TemporaryError: it certainly was not taken, and may be later. Of these and of the last ones some say for
+                how long the provider wants to be left alone.
             AddressError, DeadAddressError: the provider refuses the recipient.
             RefusedError: the provider refuses this mail.
             UnknownOutcomeError: it may have been taken: the connection broke, or stayed silent, after the mail had

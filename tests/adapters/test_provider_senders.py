@@ -2,6 +2,8 @@
 
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 
@@ -78,6 +80,31 @@ def test_keys_accounts_and_limits_are_not_the_mails_fault(api: ProviderApi, prov
     with pytest.raises(TemporaryError, match=f"^{provider} says: {status} -$") as raised:
         send(connect(api, provider), marketing_mail())
     assert type(raised.value) is TemporaryError
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_how_long_a_provider_wants_to_be_left_alone_is_known(api: ProviderApi, provider: str, status: int) -> None:
+    """In seconds, or until a date by its own clock; also where a 503 says nothing about the mail itself."""
+
+    def told(value: str) -> timedelta | None:
+        api.answers = [Answer(status, "a page for people", {"Retry-After": value})]
+        with pytest.raises(TemporaryError) as raised:
+            send(connect(api, provider), marketing_mail())
+        return raised.value.retry_after
+
+    assert told("30") == timedelta(seconds=30)
+    by_date = told(format_datetime(datetime.now(UTC) + timedelta(minutes=30), usegmt=True))
+    assert by_date
+    assert timedelta(minutes=29) < by_date <= timedelta(minutes=30)
+    assert told("soon") is None
+
+
+@pytest.mark.parametrize("status", [401, 409, 500])
+def test_with_any_other_answer_it_is_not_about_everybody(api: ProviderApi, provider: str, status: int) -> None:
+    api.answers = [Answer(status, None, {"Retry-After": "30"})]
+    with pytest.raises(TemporaryError) as raised:
+        send(connect(api, provider), marketing_mail())
+    assert raised.value.retry_after is None
 
 
 @pytest.mark.parametrize("status", [400, 413, 415, 422])

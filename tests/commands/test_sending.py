@@ -1,13 +1,14 @@
 """`tidings sending`: whether mail goes out, and stop and go by hand."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tidings import breaker, sending
 from tidings.allowances import Allowances, windows
 from tidings.commands.main import main
+from tidings.retry_after import Busy
 
 POLICY = """
 rates: [{provider: smtp, max: 100, per: 1d}]
@@ -86,6 +87,15 @@ def test_what_is_used_of_each_limit_is_told(place, ran):
     assert "smtp: 100 per 1d 2 " in said
     assert "gmail.com: 20 per 1d 1 " in said
     assert "day" not in said.partition("Limits")[2]
+
+
+def test_a_provider_that_wants_to_be_left_alone_is_named(place, ran):
+    """That is no reason to do anything, so it counts as good."""
+    now = datetime.now(UTC)
+    place.use(lambda store: Busy(store, "sendgrid").begin(timedelta(minutes=10), now))
+    code, said = ran("status")
+    assert code == 0
+    assert f"sendgrid wants to be left alone until {now + timedelta(minutes=10):%Y-%m-%d %H:%M:%S} UTC" in said
 
 
 def test_it_is_told_as_json_too(place, ran):

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
 import httpx
 
+from tidings import retry_after
 from tidings.errors import RefusedError, TemporaryError, TidingsError, UnknownOutcomeError
 
 Verdicts = Sequence[tuple[str, type[TidingsError]]]
@@ -18,6 +20,9 @@ COMMON: Verdicts = (
     (r"[34]\d\d .*", TemporaryError),  # a key, an account, a limit, a wrong host: the operator's to mend, or time's
     (r".*", UnknownOutcomeError),  # 2xx without what a provider says when it has taken a mail
 )
+
+BUSY = (429, 503)
+"""With these, Retry-After is about whoever asks and not about one mail (RFC 6585 section 4, RFC 9110 15.6.4)."""
 
 KEEP = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=20.0)
 """Connections wait for the next mail, but less long than any provider lets them: one that the provider drops in the
@@ -75,10 +80,14 @@ class MailApi:
 
         Its message has the status and the code, and none of the provider's words, which like to repeat addresses.
         """
-        known = re.fullmatch(r"[\w.]{1,80}", str(code))
+        known = re.fullmatch(r"[\w.]{1,80}", str(code or ""))
         said = f"{answer.status_code} {known[0] if known else '-'}"
         kind = next(kind for pattern, kind in self._verdicts if re.fullmatch(pattern, said))
-        return kind(f"{self._provider} says: {said}")
+        fault = kind(f"{self._provider} says: {said}")
+        if isinstance(fault, TemporaryError) and answer.status_code in BUSY:
+            sent = retry_after.http_date(answer.headers.get("Date", "")) or datetime.now(UTC)
+            fault.retry_after = retry_after.read(answer.headers.get("Retry-After", ""), sent)
+        return fault
 
     def close(self) -> None:
         """Let go of connections."""

@@ -9,7 +9,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from tidings import breaker, durations, sending
+from tidings import breaker, durations, retry_after, sending
 from tidings.allowances import named_windows
 from tidings.commands import arguments, rule_files
 from tidings.commands.exits import Exit
@@ -63,6 +63,7 @@ def _told(store: Store, policy: Sending, now: datetime) -> dict[str, Any]:
         "resumed_at": known.resumed_at,
         "over": durations.text(over),
         "counts": {provider: dict(one) for provider, one in counts.items() if any(one.values())},
+        "busy": {one: until for one in PROVIDERS if (until := retry_after.busy_until(store, one, now))},
         "limits": _limits(store, policy, now),
     }
 
@@ -87,6 +88,8 @@ def _show(told: Mapping[str, Any]) -> None:
         out.print(f"{what}, by the {told['by']}, since {_clock(told['at'])} UTC.")
         out.print(f"  {printable(told['why'])}" if told["why"] else "  No reason was given.")
         out.print("  `tidings sending resume` lets it go on.")
+    for provider, until in told["busy"].items():
+        out.print(f"{provider} wants to be left alone until {_clock(until)} UTC; its mail waits.")
     if told["counts"]:
         table = Table("provider", "sent", "to dead addresses", "called spam", box=None, header_style="bold")
         for column in table.columns[1:]:
