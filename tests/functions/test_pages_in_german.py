@@ -26,7 +26,6 @@ from tidings.tokens import Hit, Purpose, sign_hit, sign_unsubscribe
 
 GERMAN = yaml.safe_load(files("functions").joinpath("pages", "de.yaml").read_text("utf-8"))
 READS = {"Accept-Language": "de-AT,de;q=0.9,en;q=0.5"}
-NAMES = "Northwind Living|Things you looked at"
 ENGLISH = re.compile(r"\b(you|your|the|this|from|please|unsubscribe|not|again|email|and)\b", re.IGNORECASE)
 
 
@@ -55,8 +54,8 @@ def link(room: MailRoom, category: str = "cart") -> str:
 
 def words(page: str) -> str:
     """What a page says, without the sender's own name and address, and what kinds of mail are called."""
-    ours = re.sub(r'<(\w+)[^>]* lang="en"[^>]*>.*?</\1>', " ", page, flags=re.DOTALL)
-    text = re.sub(rf"<style>.*?</style>|<footer.*?</footer>|„[^“]*“|{NAMES}|<[^>]+>", " ", ours, flags=re.DOTALL)
+    names = r"<style>.*?</style>|<footer.*?</footer>|„[^“]*“|Northwind Living"
+    text = re.sub(rf"{names}|<[^>]+>", " ", page, flags=re.DOTALL)
     return " ".join(text.split())
 
 
@@ -70,7 +69,7 @@ def in_german(page: str) -> str:
 
 def test_leaving_and_coming_back_is_in_german(room: MailRoom, client: Client) -> None:
     """Every state of the page, and what is kept are the words that were shown."""
-    assert "E-Mails der Art abbestellen" in in_german(client.get(link(room), headers=READS).text)
+    assert "abbestellen" in in_german(client.get(link(room), headers=READS).text)
     for choice, heading in [
         ("category", "Sie sind abgemeldet"),
         ("resubscribe", "Sie sind angemeldet"),
