@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 .PHONY: run test coverage check format bench clean help
 
@@ -21,10 +22,10 @@ run: $(STAMP)   ## start everything on this machine; more with ARGS="--once", AR
 	@$(BIN)/python -m tidings.local $(ARGS)
 
 test: $(STAMP) check   ## every check and every test
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 coverage: $(STAMP) ## every test, and the lines and branches that none of them runs
-	@$(BIN)/python -m pytest $(ARGS) --cov
+	@$(PYTEST) $(ARGS) --cov
 
 check: $(STAMP) ## style, types and the dependency arrows
 	@$(BIN)/ruff check .
