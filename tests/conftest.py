@@ -1,11 +1,25 @@
-"""Google's emulators, started once for the whole run and only when a test asks for them."""
+"""An environment that is the same for everybody, and Google's emulators, started once and only when a test asks."""
 
+import os
+import re
 from collections.abc import Iterator
 
 import pytest
 
 from tests.support import require
 from tidings.local.emulators import available, google_firestore_emulator, google_pubsub_emulator
+
+_SOMEBODYS_OWN = re.compile(
+    r"TIDINGS_(?!REQUIRE_ALL$)|GOOGLE_(CLOUD_PROJECT|APPLICATION_CREDENTIALS)$|(PUBSUB|FIRESTORE)_EMULATOR_HOST$"
+    r"|(FORCE_COLOR|NO_COLOR|CLICOLOR|CLICOLOR_FORCE|COLUMNS|LINES)$"
+)
+"""What people set for an installation or a terminal of theirs. A test that wants one of these sets it."""
+
+
+def pytest_configure() -> None:
+    """Before anything is imported that reads them."""
+    for name in filter(_SOMEBODYS_OWN.match, list(os.environ)):
+        del os.environ[name]
 
 
 @pytest.fixture(scope="session")
