@@ -57,7 +57,9 @@ def test_a_mail_that_unsubscribes_unsubscribes(desk: Desk, room: MailRoom, sent:
     token = sign_unsubscribe("u:ada", "reminders", sent.send_id, room.settings.secret)
     mail = f"From: {ADDRESS}\r\nSubject: Re: {unsubscribe_subject(token)}\r\n\r\n".encode()
     assert [desk.mail_in(mail) for _ in range(2)] == [200, 200]
-    assert permission("marketing", "reminders", room.store.consent("u:ada")) == "opted_out"
+    records = room.store.consent("u:ada")
+    assert permission("marketing", "reminders", records) == "opted_out"
+    assert permission("marketing", "cart", records) is None  # it names the category of its mail, and no other one
     (event,) = room.events()
     assert (event.event, event.objects["properties"]["source"]) == ("Unsubscribed", "mailto")
     assert room.dead_letters() == []
