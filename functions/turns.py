@@ -42,7 +42,6 @@ class Turns:
 
     def __init__(self, policy: Sending, store: Store, provider: str) -> None:
         self._policy = policy
-        self._store = store
         self._provider = provider
         self._allowances = Allowances(store)
         self._gate = Gate(store)
