@@ -39,6 +39,12 @@ def sent(room: MailRoom, *decisions: Decision) -> list[bool]:
     return [room.ending(one)[0] == "sent" for one in decisions]
 
 
+def next_instant(room: MailRoom) -> datetime:
+    """After all that Ada has said: of two words in the same millisecond the no counts."""
+    said = [record.at for record in room.store.consent("u:ada")]
+    return max([datetime.now(UTC), *said]) + timedelta(milliseconds=1)
+
+
 def test_an_address_is_asked_three_times_a_day_and_no_more(room: MailRoom) -> None:
     assert sent(room, *(asks(number) for number in range(5))) == [True, True, True, False, False]
     assert len(room.mail.mails) == 3
@@ -76,7 +82,7 @@ def test_a_mail_that_is_tried_again_is_counted_once_and_the_next_day_begins_anew
 def test_who_confirmed_and_left_and_comes_back_on_the_same_day_gets_a_link_that_works(room: MailRoom) -> None:
     client: Client = room.client("engage")
     for number in range(2):
-        room.consent("u:ada", "newsletter", given=True, at=datetime.now(UTC))
+        room.consent("u:ada", "newsletter", given=True, at=next_instant(room))
         decision = asks(number)
         assert sent(room, decision) == [True]
         url = confirmation_url(decision, room.settings)
@@ -84,4 +90,4 @@ def test_who_confirmed_and_left_and_comes_back_on_the_same_day_gets_a_link_that_
         path = url.removeprefix(room.settings.public_url)
         assert heading(client.post(path, data=CONFIRM)) == "Thank you"
         assert standing(categories.load()["newsletter"], room.store.consent("u:ada")) == "on"
-        room.consent("u:ada", "newsletter", given=False, at=datetime.now(UTC))
+        room.consent("u:ada", "newsletter", given=False, at=next_instant(room))
