@@ -15,9 +15,9 @@ from benchmarks.five_rules import FOLDER
 from benchmarks.timing import compare, row
 from pipeline import graph
 from pipeline.main import main
-from tidings import decisions
-from tidings.decisions import Decision
-from tidings.events import instant
+from tidings.wire import decisions
+from tidings.wire.decisions import Decision
+from tidings.wire.events import instant
 
 
 def run(path: Path) -> str:

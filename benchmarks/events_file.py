@@ -14,8 +14,8 @@ from pathlib import Path
 
 import msgspec
 
-from tidings import events
-from tidings.events import Event, instant, millis
+from tidings.wire import events
+from tidings.wire.events import Event, instant, millis
 
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)
 HOURS = 6

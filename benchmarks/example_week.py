@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from tidings import events
-from tidings.events import Event
+from tidings.wire import events
+from tidings.wire.events import Event
 
 FILE = Path(__file__).parent.parent / "docs" / "example-week.jsonl.gz"
 START = datetime(2026, 3, 2, tzinfo=UTC)

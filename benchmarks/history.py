@@ -6,8 +6,8 @@ from pathlib import Path
 from benchmarks.events_file import day_of
 from benchmarks.five_rules import core
 from benchmarks.timing import compare, row
-from tidings import state as states
-from tidings.state import PersonState
+from tidings.deciding import state as states
+from tidings.deciding.state import PersonState
 
 NAMES = [f"user-{number}" for number in range(100)]
 

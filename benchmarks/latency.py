@@ -19,9 +19,9 @@ from tests.e2e.system import COPY_OF_SENDS, TOPICS, System, running, send_id
 from tests.e2e.visitor import FrontDoor, Visitor
 from tests.sends import a_mail
 from tests.support import eventually
-from tidings import decisions
 from tidings.adapters.pubsub import subscription_path
 from tidings.adapters.smtp import SmtpSender
+from tidings.wire import decisions
 
 A_SECOND = 20
 SECONDS = 30

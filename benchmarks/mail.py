@@ -40,21 +40,22 @@ from tests.dkim_keys import PRIVATE
 from tests.functions.mail_room import envelope
 from tests.sends import SETTINGS, a_decision
 from tests.support import eventually
-from tidings import categories, decisions
 from tidings.adapters.pubsub import Publisher, ensure_topic
 from tidings.adapters.renderer import Renderer
 from tidings.adapters.smtp import SmtpSender
 from tidings.adapters.sqlite_store import SqliteStore
-from tidings.consent import person_digest
-from tidings.decisions import Decision
-from tidings.dkim import Signer
-from tidings.facts import mail_facts
-from tidings.link_tracking import tracked
 from tidings.local.ports import HOST, answers, free_port
-from tidings.mail import Mail
-from tidings.message import build
+from tidings.mailing.dkim import Signer
+from tidings.mailing.facts import mail_facts
+from tidings.mailing.link_tracking import tracked
+from tidings.mailing.mail import Mail
+from tidings.mailing.message import build
+from tidings.permission import categories
+from tidings.permission.consent import person_digest
+from tidings.records.store import ConsentRecord, Letter, Profile, ProfileUpdate
 from tidings.rendering import Rendered, files, rendered
-from tidings.store import ConsentRecord, Letter, Profile, ProfileUpdate
+from tidings.wire import decisions
+from tidings.wire.decisions import Decision
 
 MESSAGES = ("product-reminder", "pricing-followup", "welcome", "cart-abandoned")
 MAILS = 40

@@ -9,9 +9,9 @@ import yaml
 from benchmarks.events_file import UNTIL
 from benchmarks.five_rules import FOLDER, core
 from benchmarks.timing import compare, row
-from tidings.engine import Engine
-from tidings.rulebook import RuleBook
-from tidings.rules import load
+from tidings.deciding.engine import Engine
+from tidings.deciding.rulebook import RuleBook
+from tidings.rules.rule import load
 
 LINES = 20_000
 

@@ -1,7 +1,7 @@
 """`tidings replay` and `tidings backtest` on a longer and longer past: events a second, and the memory of a process.
 
-Against the bare engine: the same events decoded and grouped in memory, then `tidings.replay.replay` in a loop and
-nothing else. Each command runs in processes of its own, as somebody would type it. `TIDINGS_BENCH_EVENTS` says how
+Against the bare engine: the same events decoded and grouped in memory, then `tidings.deciding.replay.replay` in a loop
+and nothing else. Each command runs in processes of its own, as somebody would type it. `TIDINGS_BENCH_EVENTS` says how
 long the pasts are (100000,1000000,5000000 when it is not set; 5 million take 1.5 GB of disk, twice).
 """
 
@@ -19,11 +19,11 @@ from benchmarks import events_file
 from benchmarks.events_file import UNTIL
 from benchmarks.five_rules import FOLDER
 from benchmarks.timing import row
-from tidings import events
-from tidings.engine import Engine
-from tidings.events import Event, instant
-from tidings.replay import replay
-from tidings.rule_set import from_folder
+from tidings.deciding.engine import Engine
+from tidings.deciding.replay import replay
+from tidings.rollout.rule_set import from_folder
+from tidings.wire import events
+from tidings.wire.events import Event, instant
 
 LENGTHS = os.environ.get("TIDINGS_BENCH_EVENTS", "100000,1000000,5000000")
 _MOST_IN_MEMORY = 1_000_000

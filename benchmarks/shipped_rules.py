@@ -5,12 +5,12 @@ from pathlib import Path
 import yaml
 
 from benchmarks.timing import compare, row
-from tidings import events
-from tidings.engine import Engine
-from tidings.events import millis
-from tidings.rulebook import RuleBook
-from tidings.rules import load
-from tidings.state import PersonState
+from tidings.deciding.engine import Engine
+from tidings.deciding.rulebook import RuleBook
+from tidings.deciding.state import PersonState
+from tidings.rules.rule import load
+from tidings.wire import events
+from tidings.wire.events import millis
 
 RULES = Path(__file__).parent.parent / "rules"
 FOUR = ("product-viewed-three-times", "cart-abandoned", "pricing-after-demo", "welcome")

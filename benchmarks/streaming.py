@@ -22,10 +22,10 @@ from benchmarks.five_rules import FOLDER
 from benchmarks.timing import compare, row
 from pipeline import graph
 from pipeline.options import PipelineSettings, RulesSettings
-from tidings import decisions
 from tidings.adapters.sqlite_store import SqliteStore
-from tidings.decisions import Decision
-from tidings.events import Event, millis
+from tidings.wire import decisions
+from tidings.wire.decisions import Decision
+from tidings.wire.events import Event, millis
 
 
 class OneCell(beam.DoFn):

@@ -7,9 +7,9 @@ here, where the address is known: a rule knows one id alone, and has to let peop
 from datetime import UTC, datetime, timedelta
 
 from functions.recipients import Recipient, SuppressedError
-from tidings.decisions import Decision
-from tidings.links import asks_for
-from tidings.store import Store
+from tidings.mailing.links import asks_for
+from tidings.records.store import Store
+from tidings.wire.decisions import Decision
 
 MOST = 3
 """Of one kind, to one address, in one day: the first, one that was lost, and one for who left and came back."""

@@ -17,11 +17,12 @@ import msgspec
 
 from functions import answers, origins, request_body, sdk_settings
 from functions.answers import HttpError
-from tidings import dead_letter, events, topics, tracking, tracking_body
 from tidings.adapters.pubsub import Message
-from tidings.clock_skew import read_time
 from tidings.errors import InvalidEventError, PublishError
+from tidings.ingest import tracking, tracking_body
+from tidings.ingest.clock_skew import read_time
 from tidings.settings import Settings
+from tidings.wire import dead_letter, events, topics
 
 log = logging.getLogger(__name__)
 

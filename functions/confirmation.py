@@ -1,7 +1,8 @@
 """The page behind the link in a mail that asks for a confirmation, `/c/<token>`: here the mailbox itself speaks.
 
-GET and HEAD show what is about to be confirmed; POST confirms it. A link works once, and for so long as `tidings.links`
-says. One that is over is answered with 410 and a way on, and one that was used with 200 and what came of it.
+GET and HEAD show what is about to be confirmed; POST confirms it. A link works once, and for so long as
+`tidings.mailing.links` says. One that is over is answered with 410 and a way on, and one that was used with 200 and
+what came of it.
 
 A yes is used up by its own record, which the link alone determines: no crash can use up the link and lose the yes. A
 copy and an erasure are marked as done when they are done, so that one that fails half-way can be asked for again.
@@ -18,14 +19,14 @@ import msgspec
 from functions import origins, speech, trust
 from functions.html_pages import HEADERS, LinkPages
 from functions.speech import Speech
-from tidings import categories, choices, preferences
 from tidings.adapters.pubsub import Publisher
-from tidings.choices import Wording
-from tidings.consent import said_for
+from tidings.permission import categories, choices, preferences
+from tidings.permission.choices import Wording
+from tidings.permission.consent import said_for
 from tidings.privacy.erasure import erase
 from tidings.privacy.export import export
+from tidings.records.store import ConsentRecord, Receipt, Store
 from tidings.settings import Settings
-from tidings.store import ConsentRecord, Receipt, Store
 from tidings.tokens import Confirmation, Preferences, read_confirmation, sign_preferences
 
 log = logging.getLogger(__name__)

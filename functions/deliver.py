@@ -4,7 +4,7 @@ What the ledger promises: a decision that was answered is never sent again, and 
 What nobody can promise: when a worker dies, the connection breaks or the mail server stays silent between the mail's
 last byte and the recorded answer, it may or may not have gone out. Marketing mail is then dead-lettered for a person to
 look at and never sent twice; transactional mail is sent once more under the same Message-ID, and dead-lettered when
-that ends in the same way (`tidings.ledger`).
+that ends in the same way (`tidings.mailing.ledger`).
 
 Pub/Sub delivers a decision so many times and no more; then it moves it to the dead letters by itself, without a word
 why, and the ledger would never hear of it. So the mailer gives up a little earlier, with a reason. A mail whose turn
@@ -26,17 +26,18 @@ from functions.outgoing import Outgoing
 from functions.push import Push
 from functions.sweep import Sweep
 from functions.turns import NotYetError
-from tidings import decisions, sending, topics
 from tidings.adapters.pubsub import Publisher
-from tidings.breaker import Meter
-from tidings.consent import person_digest
-from tidings.decisions import without_person
-from tidings.email_events import of_ending
 from tidings.errors import InvalidEventError, TemporaryError
-from tidings.mail import Sender
-from tidings.message import check
+from tidings.feedback.email_events import of_ending
+from tidings.mailing import sending
+from tidings.mailing.breaker import Meter
+from tidings.mailing.mail import Sender
+from tidings.mailing.message import check
+from tidings.permission.consent import person_digest
+from tidings.records.store import Claim, LedgerEntry, Store
 from tidings.settings import Settings
-from tidings.store import Claim, LedgerEntry, Store
+from tidings.wire import decisions, topics
+from tidings.wire.decisions import without_person
 
 TOLD_FOR = timedelta(days=1)
 """So long after its end a decision that comes again has its end told again: as long as the pipeline remembers the ids

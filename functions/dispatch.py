@@ -8,10 +8,7 @@ from typing import NamedTuple
 from functions.outgoing import Outgoing
 from functions.push import Push
 from functions.recipients import SuppressedError, UnknownRoleError
-from tidings import dead_letter
 from tidings.adapters.pubsub import Message, Publisher
-from tidings.consent import person_digest
-from tidings.decisions import Decision, Reason
 from tidings.errors import (
     AddressError,
     DeadAddressError,
@@ -22,10 +19,13 @@ from tidings.errors import (
     TidingsError,
     UnknownOutcomeError,
 )
-from tidings.ledger import OUTCOME_UNKNOWN
-from tidings.sending import Outcome
+from tidings.mailing.ledger import OUTCOME_UNKNOWN
+from tidings.mailing.sending import Outcome
+from tidings.permission.consent import person_digest
+from tidings.records.store import Claim, FinalStatus, LedgerEntry, Letter, Store
 from tidings.settings import Settings
-from tidings.store import Claim, FinalStatus, LedgerEntry, Letter, Store
+from tidings.wire import dead_letter
+from tidings.wire.decisions import Decision, Reason
 
 BEGIN_BY, ANSWER_BY = 0.25, 0.9
 """Of a lease: who has not come to the mail itself by then gives it back, so that the mail server has the better part

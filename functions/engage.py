@@ -10,8 +10,8 @@ from functions.preference_centre import PreferenceCentre
 from functions.tracking import TrackingPages
 from functions.unsubscribe import UnsubscribePages
 from tidings.adapters.pubsub import Publisher
+from tidings.records.store import Store
 from tidings.settings import Settings
-from tidings.store import Store
 
 
 class Engage:

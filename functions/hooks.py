@@ -19,12 +19,11 @@ import flask
 
 from functions import answers, request_body
 from functions.answers import HttpError
-from tidings import inbound_mail
 from tidings.adapters.pubsub import Publisher
 from tidings.errors import InvalidEventError, TemporaryError
+from tidings.records.store import Store
 from tidings.settings import Settings, SettingsError
-from tidings.store import Store
-from tidings.webhooks import mailgun, postmark, sendgrid, ses
+from tidings.webhooks import inbound_mail, mailgun, postmark, sendgrid, ses
 from tidings.webhooks.clerk import PARSERS, Clerk
 from tidings.webhooks.reports import AGE, AHEAD, ForgedError, Reading, check_basic
 

@@ -22,9 +22,9 @@ from functions import speech
 from functions.speech import ENGLISH, Speech
 from tidings.adapters.pubsub import Publisher
 from tidings.errors import TemporaryError
-from tidings.message import sender
+from tidings.mailing.message import sender
+from tidings.records.store import Store
 from tidings.settings import Settings
-from tidings.store import Store
 
 FORM_BYTES = 100_000
 """What a POST may bring: a mail program sends about 200 bytes, the preference centre up to 160 for each category, and

@@ -4,8 +4,8 @@ import ipaddress
 
 import flask
 
-from tidings.feedback import Origin
-from tidings.tracking import USER_AGENT_CHARACTERS
+from tidings.ingest.tracking import USER_AGENT_CHARACTERS
+from tidings.records.feedback import Origin
 
 
 def read(request: flask.Request) -> Origin:

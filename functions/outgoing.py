@@ -5,17 +5,18 @@ from datetime import datetime
 
 from functions import asking, recipients
 from functions.turns import Turns
-from tidings import categories, sending
 from tidings.adapters.renderer import Renderer
-from tidings.consent import MARKETING
-from tidings.decisions import Decision
 from tidings.errors import AddressError, DeadAddressError, RefusedError, TemporaryError
-from tidings.facts import mail_facts
-from tidings.link_tracking import tracked
-from tidings.mail import Sender
-from tidings.message import build
+from tidings.mailing import sending
+from tidings.mailing.facts import mail_facts
+from tidings.mailing.link_tracking import tracked
+from tidings.mailing.mail import Sender
+from tidings.mailing.message import build
+from tidings.permission import categories
+from tidings.permission.consent import MARKETING
+from tidings.records.store import LedgerEntry, Letter, Store
 from tidings.settings import Settings
-from tidings.store import LedgerEntry, Letter, Store
+from tidings.wire.decisions import Decision
 
 
 class Outgoing:

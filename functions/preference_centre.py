@@ -21,13 +21,14 @@ from functions import origins, speech, trust
 from functions.html_pages import LinkPages
 from functions.speech import Speech
 from functions.trust import address
-from tidings import categories, choices, preferences, topics
-from tidings.choices import Choice
-from tidings.consent import MARKETING, SALE_AND_SHARING, TRACKING, address_digest, latest, said_for
 from tidings.errors import PublishError
-from tidings.preferences import Change
-from tidings.store import ConsentRecord, Profile, Suppression
+from tidings.permission import categories, choices, preferences
+from tidings.permission.choices import Choice
+from tidings.permission.consent import MARKETING, SALE_AND_SHARING, TRACKING, address_digest, latest, said_for
+from tidings.permission.preferences import Change
+from tidings.records.store import ConsentRecord, Profile, Suppression
 from tidings.tokens import Preferences, read_preferences
+from tidings.wire import topics
 
 log = logging.getLogger(__name__)
 

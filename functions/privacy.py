@@ -22,14 +22,14 @@ import flask
 import msgspec
 
 from tidings.adapters.pubsub import Publisher
-from tidings.consent import address_digest, person_digest
 from tidings.errors import TemporaryError
+from tidings.permission.consent import address_digest, person_digest
 from tidings.privacy.erasure import erase, erase_address, letter_counts
 from tidings.privacy.export import export
 from tidings.privacy.letters import Forgotten
+from tidings.records.store import Store
 from tidings.settings import Settings
-from tidings.store import Store
-from tidings.topics import Sieve
+from tidings.wire.topics import Sieve
 
 BODY_BYTES = 10_000
 

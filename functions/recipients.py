@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from tidings import categories
-from tidings.bookkeeping import GRACE
-from tidings.consent import MARKETING, address_digest, is_erased, permission, said_for
-from tidings.decisions import PERSON, Decision, Reason
+from tidings.deciding.bookkeeping import GRACE
 from tidings.errors import AddressError, TemporaryError, TidingsError
-from tidings.message import ascii_address
+from tidings.mailing.message import ascii_address
+from tidings.permission import categories
+from tidings.permission.consent import MARKETING, address_digest, is_erased, permission, said_for
+from tidings.records.store import ERASED, Activity, ConsentRecord, Profile, Store
 from tidings.settings import Settings
-from tidings.store import ERASED, Activity, ConsentRecord, Profile, Store
+from tidings.wire.decisions import PERSON, Decision, Reason
 
 LATEST = 25
 """So many lines of activity go along with a mail to a role."""

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
-from tidings import breaker, topics
 from tidings.adapters.pubsub import Publisher
-from tidings.sending import MINUTE, Sending
+from tidings.mailing import breaker
+from tidings.mailing.sending import MINUTE, Sending
+from tidings.records.store import LedgerEntry, Store
 from tidings.settings import Settings
-from tidings.store import LedgerEntry, Store
+from tidings.wire import topics
 
 BATCH = 200
 AT_ONCE = 8

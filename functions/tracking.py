@@ -18,15 +18,17 @@ import msgspec
 
 from functions import origins, speech
 from functions.html_pages import Pages
-from tidings import email_events, hits, retention, topics
 from tidings.adapters.pubsub import Publisher
 from tidings.errors import TemporaryError
-from tidings.feedback import Feedback
-from tidings.hits import Verdict, Visit
-from tidings.link_tracking import PIXEL, leads_somewhere
+from tidings.feedback import email_events, hits
+from tidings.feedback.hits import Verdict, Visit
+from tidings.mailing.link_tracking import PIXEL, leads_somewhere
+from tidings.records import retention
+from tidings.records.feedback import Feedback
+from tidings.records.store import LedgerEntry, Store
 from tidings.settings import Settings
-from tidings.store import LedgerEntry, Store
 from tidings.tokens import Hit, read_hit
+from tidings.wire import topics
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

@@ -1,4 +1,4 @@
-"""Whether somebody's data may go where their mail goes: `tidings.address_age` has the rule, and here it meets links.
+"""Whether somebody's data may go where their mail goes: `address_age` has the rule, and here it meets links.
 
 Asked twice: on the page where a copy or an erasure is asked for, so that people read at once why not; and when it is
 confirmed, because anybody may publish a `Data Requested`, and the address may have changed since the mail was sent.
@@ -7,11 +7,11 @@ confirmed, because anybody may publish a `Data Requested`, and the address may h
 from datetime import datetime
 
 from functions.speech import ENGLISH, Speech
-from tidings.address_age import is_trusted, trusted_from
-from tidings.consent import address_digest
 from tidings.errors import AddressError
-from tidings.message import ascii_address
-from tidings.store import Profile, Store
+from tidings.mailing.message import ascii_address
+from tidings.permission.consent import address_digest
+from tidings.records.address_age import is_trusted, trusted_from
+from tidings.records.store import Profile, Store
 from tidings.tokens import Confirmation
 
 

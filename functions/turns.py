@@ -4,13 +4,13 @@ import logging
 from datetime import datetime, timedelta
 
 from functions.recipients import SuppressedError
-from tidings.allowances import Allowances, windows
-from tidings.breaker import Gate
-from tidings.decisions import PERSON, Decision
 from tidings.errors import TemporaryError, TidingsError, UnknownOutcomeError
-from tidings.retry_after import Busy
-from tidings.sending import Sending
-from tidings.store import LedgerEntry, Store
+from tidings.mailing.allowances import Allowances, windows
+from tidings.mailing.breaker import Gate
+from tidings.mailing.retry_after import Busy
+from tidings.mailing.sending import Sending
+from tidings.records.store import LedgerEntry, Store
+from tidings.wire.decisions import PERSON, Decision
 
 PAUSE = timedelta(minutes=15)
 """So long a mail is put aside at a time while mail is stopped; so soon it goes on when it is resumed."""

@@ -11,10 +11,10 @@ import flask
 from functions import origins, speech
 from functions.html_pages import LinkPages
 from functions.speech import Speech
-from tidings import categories, preferences
-from tidings.choices import worded
-from tidings.consent import MARKETING
-from tidings.preferences import Change
+from tidings.permission import categories, preferences
+from tidings.permission.choices import worded
+from tidings.permission.consent import MARKETING
+from tidings.permission.preferences import Change
 from tidings.tokens import Preferences, Unsubscribe, read_unsubscribe, sign_preferences
 
 log = logging.getLogger(__name__)

@@ -5,11 +5,12 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.coders import Coder
 
-from tidings import decisions, erasure, events, identity
-from tidings.decisions import Decision
-from tidings.erasure import Erased
-from tidings.events import Event
-from tidings.identity import Handover
+from tidings.deciding import erasure, identity
+from tidings.deciding.erasure import Erased
+from tidings.deciding.identity import Handover
+from tidings.wire import decisions, events
+from tidings.wire.decisions import Decision
+from tidings.wire.events import Event
 
 _HANDOVER, _ERASURE = b"handover ", b"erasure "
 

@@ -22,14 +22,16 @@ from pipeline import rulebooks
 from pipeline.decode import DEAD
 from pipeline.metrics import counter
 from pipeline.options import RulesSettings
-from tidings import dead_letter, identity, intake, state
-from tidings.decisions import Decision
-from tidings.engine import Engine, Fault, Outcome
-from tidings.erasure import Erased
-from tidings.events import Event
-from tidings.identity import Handover
-from tidings.kinds.base import NEVER
-from tidings.state import PersonState
+from tidings.deciding import identity, state
+from tidings.deciding.engine import Engine, Fault, Outcome
+from tidings.deciding.erasure import Erased
+from tidings.deciding.identity import Handover
+from tidings.deciding.state import PersonState
+from tidings.ingest import intake
+from tidings.rules.kinds.base import NEVER
+from tidings.wire import dead_letter
+from tidings.wire.decisions import Decision
+from tidings.wire.events import Event
 
 ONWARD = "onward"
 

@@ -9,8 +9,10 @@ from apache_beam.io.gcp.pubsub import PubsubMessage
 from apache_beam.pvalue import TaggedOutput
 
 from pipeline.metrics import counter
-from tidings import dead_letter, identity, intake
+from tidings.deciding import identity
 from tidings.errors import InvalidEventError
+from tidings.ingest import intake
+from tidings.wire import dead_letter
 
 DEAD = "dead_letters"
 ANONYMOUS = "anonymous"

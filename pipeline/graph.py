@@ -23,11 +23,12 @@ from pipeline.decode import ANONYMOUS, DEAD, Decode
 from pipeline.options import PipelineSettings
 from pipeline.replay import JOINED, Follow, Replay
 from pipeline.write import UpdateProfiles, WriteActivity, activity_of_event
-from tidings import dead_letter, decisions, intake, topics
-from tidings.bookkeeping import activity_of_decision
-from tidings.decisions import Decision
-from tidings.events import Event
-from tidings.store import Activity
+from tidings.deciding.bookkeeping import activity_of_decision
+from tidings.ingest import intake
+from tidings.records.store import Activity
+from tidings.wire import dead_letter, decisions, topics
+from tidings.wire.decisions import Decision
+from tidings.wire.events import Event
 
 Keyed = tuple[str, Event]
 

@@ -8,7 +8,7 @@ import msgspec
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, StandardOptions
 
 from tidings.errors import TidingsError
-from tidings.events import millis
+from tidings.wire.events import millis
 
 
 class OptionsError(TidingsError):

@@ -10,10 +10,11 @@ from apache_beam.pvalue import TaggedOutput
 from pipeline import rulebooks
 from pipeline.decide import Reporter
 from pipeline.options import RulesSettings
-from tidings import identity, rule_set
-from tidings.engine import Engine
-from tidings.events import Event
-from tidings.replay import replay
+from tidings.deciding import identity
+from tidings.deciding.engine import Engine
+from tidings.deciding.replay import replay
+from tidings.rollout import rule_set
+from tidings.wire.events import Event
 
 JOINED = "joined"
 

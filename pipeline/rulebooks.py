@@ -14,13 +14,13 @@ from importlib.resources import files
 from google.api_core.retry import Retry, if_exception_type
 
 from pipeline.options import RulesSettings
-from tidings import shadows
 from tidings.adapters.stores import open_store
-from tidings.bookkeeping import Told
-from tidings.engine import Engine
+from tidings.backtest import shadows
+from tidings.deciding.bookkeeping import Told
+from tidings.deciding.engine import Engine
 from tidings.errors import InvalidRuleError, StoreError
-from tidings.rule_source import RuleSource
-from tidings.store import Store
+from tidings.records.store import Store
+from tidings.rollout.rule_source import RuleSource
 
 log = logging.getLogger(__name__)
 

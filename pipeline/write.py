@@ -12,14 +12,14 @@ from google.api_core.retry import Retry, if_exception_type
 from pipeline import rulebooks, secret
 from pipeline.metrics import counter
 from pipeline.options import RulesSettings
-from tidings import bookkeeping
-from tidings.bookkeeping import News
-from tidings.erasure import Erased
+from tidings.deciding import bookkeeping
+from tidings.deciding.bookkeeping import News
+from tidings.deciding.erasure import Erased
 from tidings.errors import StoreError
-from tidings.events import Event
-from tidings.overtaken import Overtaken
-from tidings.reimports import Reimports
-from tidings.store import Activity
+from tidings.ingest.overtaken import Overtaken
+from tidings.ingest.reimports import Reimports
+from tidings.records.store import Activity
+from tidings.wire.events import Event
 
 _patiently = Retry(predicate=if_exception_type(StoreError), initial=0.2, maximum=10.0, timeout=120.0)
 """A store that is away for a moment must not cost a bundle: the local runner gives up after four tries."""
@@ -29,8 +29,9 @@ class UpdateProfiles(beam.DoFn):
     """Writes what events say of profiles and consent, and only then lets them pass.
 
     So a decision is never taken, and no mail asked for, before the address that the same visit brought is there. An
-    address that was erased is taken out of the event first, for this step and all behind it: see `tidings.reimports`.
-    An event of somebody who was erased since it was received passes not at all: see `tidings.overtaken`.
+    address that was erased is taken out of the event first, for this step and all behind it: see
+    `tidings.ingest.reimports`. An event of somebody who was erased since it was received passes not at all: see
+    `tidings.ingest.overtaken`.
 
     Args:
         rules: where the store is.

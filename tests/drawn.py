@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 from hypothesis import strategies as st
 
 from tests.people import a_rule, an_event
-from tidings import consent, erasure, intake
-from tidings.events import Event, instant, millis
+from tidings.deciding import erasure
+from tidings.ingest import intake
+from tidings.permission import consent
+from tidings.wire.events import Event, instant, millis
 
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)
 MINUTE = 60_000

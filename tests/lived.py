@@ -3,14 +3,14 @@
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 
-from tidings import identity
-from tidings.bookkeeping import News, activity_of_decision, activity_of_event
-from tidings.decisions import Decision, Reason
-from tidings.engine import Engine
-from tidings.erasure import Erased
-from tidings.events import Event, millis
-from tidings.state import PersonState
-from tidings.store import FinalStatus, Store
+from tidings.deciding import identity
+from tidings.deciding.bookkeeping import News, activity_of_decision, activity_of_event
+from tidings.deciding.engine import Engine
+from tidings.deciding.erasure import Erased
+from tidings.deciding.state import PersonState
+from tidings.records.store import FinalStatus, Store
+from tidings.wire.decisions import Decision, Reason
+from tidings.wire.events import Event, millis
 
 Ending = tuple[FinalStatus, Reason | None, str] | None
 """Status, reason and detail of what was to be sent; None for not yet."""

@@ -6,12 +6,12 @@ from typing import Any
 
 import msgspec
 
-from tidings import story_documents
-from tidings.engine import Engine
-from tidings.events import Event, millis
-from tidings.rulebook import RuleBook
-from tidings.rules import load
-from tidings.segments import load as load_segment
+from tidings.deciding.engine import Engine
+from tidings.deciding.rulebook import RuleBook
+from tidings.rules.rule import load
+from tidings.rules.segments import load as load_segment
+from tidings.simulating import story_documents
+from tidings.wire.events import Event, millis
 
 DAY = datetime(2025, 3, 3, tzinfo=UTC)
 _numbers = itertools.count(1)

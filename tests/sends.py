@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
-from tidings.decisions import Decision, Trigger, send_id
-from tidings.mail import Mail
+from tidings.mailing.mail import Mail
 from tidings.settings import Settings
+from tidings.wire.decisions import Decision, Trigger, send_id
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 SETTINGS = Settings(

@@ -9,11 +9,13 @@ import pytest
 import yaml
 
 from tests.people import a_rule
-from tidings import playing, rule_set, segments, stories
-from tidings.decisions import REASONS
+from tidings.deciding.rulebook import RuleBook
 from tidings.rendering import template_names
-from tidings.rulebook import RuleBook
-from tidings.rules import Rule, load
+from tidings.rollout import rule_set
+from tidings.rules import segments
+from tidings.rules.rule import Rule, load
+from tidings.simulating import playing, stories
+from tidings.wire.decisions import REASONS
 
 ROOT = Path(__file__).parent.parent
 DOCS = sorted((ROOT / "docs").glob("**/*.md"))

@@ -35,7 +35,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             signs.
         dkim_selector (TIDINGS_DKIM_SELECTOR): where its public half is, `<selector>._domainkey.<domain of From>`.
         policy (TIDINGS_POLICY): a folder with `categories.yaml` and `sending.yaml`; empty means those that ship with
-            the package. See `tidings.categories` and `tidings.sending`.
+            the package. See `tidings.permission.categories` and `tidings.mailing.sending`.
         hooks (TIDINGS_HOOKS): which webhooks are let in, and by what they are known, `sendgrid=<public key>,
             mailgun=<signing key>,postmark=<user:password>,ses=<topic ARN>,inbound=<user:password>`.
         postal_address (TIDINGS_POSTAL_ADDRESS): the sender's street address, which CAN-SPAM wants in every mail.

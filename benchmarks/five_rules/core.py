@@ -5,13 +5,13 @@ from collections.abc import Iterable
 import yaml
 
 from benchmarks.five_rules import FOLDER
-from tidings import events
-from tidings.decisions import Decision
-from tidings.engine import Engine
-from tidings.events import millis
-from tidings.rulebook import RuleBook
-from tidings.rules import load
-from tidings.state import PersonState
+from tidings.deciding.engine import Engine
+from tidings.deciding.rulebook import RuleBook
+from tidings.deciding.state import PersonState
+from tidings.rules.rule import load
+from tidings.wire import events
+from tidings.wire.decisions import Decision
+from tidings.wire.events import millis
 
 
 def engine() -> Engine:

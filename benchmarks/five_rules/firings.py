@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from tidings.decisions import Decision
-from tidings.events import millis
+from tidings.wire.decisions import Decision
+from tidings.wire.events import millis
 
 
 class Firing(NamedTuple):

@@ -8,7 +8,7 @@ from tests import provider_apis as apis
 from tests.provider_apis import Answer, ProviderApi, Request
 from tests.sends import a_mail
 from tidings.adapters.senders import open_sender
-from tidings.mail import Mail, Sender
+from tidings.mailing.mail import Mail, Sender
 from tidings.settings import Settings
 
 URLS = {

@@ -15,12 +15,12 @@ from msgspec.structs import replace
 from tests.adapters.lossy_wire import LossyWire
 from tests.adapters.scripted_firestore import ScriptedFirestore
 from tests.contracts.samples import NOON, a_decision, a_feedback, a_receipt, at
-from tidings import retention
 from tidings.adapters.firestore_store import FirestoreStore
 from tidings.errors import InvalidRuleError, StoreError
-from tidings.profiles import MAX_BYTES
-from tidings.store import Activity, Claim, ConsentRecord, LedgerEntry, ProfileUpdate, RuleRecord, Store
-from tidings.versions import follow
+from tidings.records import retention
+from tidings.records.profiles import MAX_BYTES
+from tidings.records.store import Activity, Claim, ConsentRecord, LedgerEntry, ProfileUpdate, RuleRecord, Store
+from tidings.rollout.versions import follow
 
 LEASE = timedelta(seconds=60)
 

@@ -9,14 +9,14 @@ import pytest
 from msgspec.structs import replace
 
 from tests.contracts.samples import NOON, a_decision, a_feedback, together
-from tidings import retention
 from tidings.adapters.sqlite_access import SCHEMA_VERSION, SCHEMAS, micros
 from tidings.adapters.sqlite_store import SqliteStore
 from tidings.errors import StoreError
-from tidings.feedback import Origin
+from tidings.records import retention
+from tidings.records.feedback import Origin
+from tidings.records.store import Activity, ConsentRecord, LedgerEntry, Profile, ProfileUpdate
+from tidings.rollout.versions import follow
 from tidings.settings import SettingsError
-from tidings.store import Activity, ConsentRecord, LedgerEntry, Profile, ProfileUpdate
-from tidings.versions import follow
 
 
 def test_a_file_in_no_folder_is_a_store_error(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_an_entry_of_a_version_whose_claims_had_no_id_is_gone_on_with(tmp_path: 
 
 
 def test_what_is_over_is_deleted_when_somebody_asks_for_it(tmp_path: Path) -> None:
-    """Everything by its own time (`tidings.retention`), and consent never; where it came from goes first."""
+    """Everything by its own time (`tidings.records.retention`), and consent never; where it came from goes first."""
     store = SqliteStore(str(tmp_path / "store.db"))
     origin = Origin(ip="192.0.2.7", user_agent="x")
     consent = ConsentRecord(

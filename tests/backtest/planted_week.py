@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 from tests.people import an_event
-from tidings.rulebook import compile_rule
+from tidings.deciding.rulebook import compile_rule
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 DAYS = 7

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from tidings.backtest.difference import Counts
 from tidings.backtest.examples import Shown
 from tidings.backtest.part import Row
 from tidings.backtest.report import (
@@ -21,7 +22,6 @@ from tidings.backtest.report import (
     Report,
     Stretch,
 )
-from tidings.difference import Counts
 
 WEEK = 7 * 24 * 3_600_000
 NOBODY = Outcome(firings=0, before=0, after=0, missed=0, open=0)

@@ -6,8 +6,8 @@ import msgspec
 
 from tests.backtest.reports import NOBODY, a_report, a_row, everything, hours, nothing, one_mail
 from tests.backtest.shapes import drawn, section
+from tidings.backtest.difference import Counts
 from tidings.backtest.report import Change, Conversion, Outcome
-from tidings.difference import Counts
 
 
 def test_the_answer_has_its_figures_with_separators():

@@ -12,13 +12,13 @@ from tests.drawn import MINUTE, START, histories, rule_books, rules
 from tests.people import a_rule, an_event, at, ms
 from tidings.backtest.part import Backtest
 from tidings.backtest.question import Question
-from tidings.engine import Engine
-from tidings.events import instant, millis
-from tidings.identity import resolve
-from tidings.replay import replay
-from tidings.rule_set import RuleSet
-from tidings.rules import load
-from tidings.segments import load as load_segment
+from tidings.deciding.engine import Engine
+from tidings.deciding.identity import resolve
+from tidings.deciding.replay import replay
+from tidings.rollout.rule_set import RuleSet
+from tidings.rules.rule import load
+from tidings.rules.segments import load as load_segment
+from tidings.wire.events import instant, millis
 
 ZONE = ZoneInfo("Europe/Oslo")
 DAY = 24 * 60 * MINUTE
@@ -98,7 +98,7 @@ def test_traits_and_consent_count_from_the_receipt_of_what_said_so(tmp_path):
 
 def test_what_a_machine_has_said_is_not_read_again_for_each_of_a_thousand_firings(tmp_path, monkeypatch):
     joined = []
-    monkeypatch.setattr("tidings.profiles.join", lambda one, other: joined.append(1) or other)
+    monkeypatch.setattr("tidings.records.profiles.join", lambda one, other: joined.append(1) or other)
     events = [an_event("X", at("10:00") + timedelta(minutes=number)) for number in range(300)]
     events += [an_event("", one.timestamp, type="identify", traits={"n": 1}) for one in events]
     assert of_ann(tmp_path, {**ON_X, "frequency_cap": "off"}, events).mailed.firings == 300

@@ -14,7 +14,7 @@ from tests.drawn import lines_of
 from tidings.commands import backtest
 from tidings.documents import parse_file
 from tidings.history import run, sources
-from tidings.rules import load
+from tidings.rules.rule import load
 
 RULES = Path(__file__).parents[2] / "rules"
 CART = {**parse_file(RULES / "cart-abandoned.yaml"), "holdout": 20, "status": "draft"}

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from tests.functions.mail_room import MailRoom, mail_room
-from tidings import dead_letter, topics
 from tidings.adapters.pubsub import Message, ensure_subscription, ensure_topic
 from tidings.commands.main import main
-from tidings.decisions import Decision
+from tidings.wire import dead_letter, topics
+from tidings.wire.decisions import Decision
 
 SENDS = "tidings-sends"
 EVENT = {"type": "track", "event": "Product Viewed", "userId": "bob", "messageId": "m-1"}

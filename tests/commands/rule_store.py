@@ -8,7 +8,7 @@ import yaml
 from tests.people import at
 from tidings.adapters.sqlite_store import SqliteStore
 from tidings.commands.main import main
-from tidings.rule_source import RuleSource
+from tidings.rollout.rule_source import RuleSource
 
 SHIPPED = Path(__file__).parents[2] / "rules"
 CART = {

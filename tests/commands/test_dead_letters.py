@@ -11,17 +11,18 @@ import pytest
 from tests.commands.letter_desk import EVENT, SENDS, letter_desk
 from tests.functions.mail_room import EVENTS, ago
 from tests.sends import a_decision
-from tidings import decisions, intake, topics
 from tidings.adapters.pubsub_server import PubSubServer
 from tidings.commands.exits import Exit
-from tidings.consent import address_digest
-from tidings.decisions import SCHEMA
 from tidings.errors import PublishError
-from tidings.ledger import OUTCOME_UNKNOWN
-from tidings.store import Letter
-from tidings.tracking import Arrival, track
-from tidings.tracking_body import Body
+from tidings.ingest import intake
+from tidings.ingest.tracking import Arrival, track
+from tidings.ingest.tracking_body import Body
+from tidings.mailing.ledger import OUTCOME_UNKNOWN
+from tidings.permission.consent import address_digest
+from tidings.records.store import Letter
 from tidings.webhooks.reports import Report
+from tidings.wire import decisions, topics
+from tidings.wire.decisions import SCHEMA
 
 LEASE = timedelta(minutes=1)
 MOVED = {

@@ -10,12 +10,12 @@ from tests.lived import live
 from tests.people import an_event, at, ms
 from tidings.adapters.sqlite_store import SqliteStore
 from tidings.commands.main import main
+from tidings.deciding.engine import Engine
 from tidings.documents import parse
-from tidings.engine import Engine
-from tidings.rule_set import RuleSet
-from tidings.rules import load
-from tidings.store import Activity
-from tidings.versions import follow
+from tidings.records.store import Activity
+from tidings.rollout.rule_set import RuleSet
+from tidings.rollout.versions import follow
+from tidings.rules.rule import load
 
 CART = """
 name: Left something in the cart

@@ -10,16 +10,17 @@ import pytest
 from tests.adapters.bigquery_answers import Archive, bigquery
 from tests.contracts.lives import ADDRESS, ANN, BEFORE, BOB, OF_BOB, SETTINGS, archived, digest, live
 from tests.contracts.samples import at
-from tidings import dead_letter, erasure
 from tidings.adapters.bigquery_archive import EMULATOR
 from tidings.adapters.pubsub import Message, Publisher, ensure_subscription, ensure_topic, pull
 from tidings.adapters.pubsub_server import PubSubServer
 from tidings.adapters.sqlite_store import SqliteStore
 from tidings.commands.exits import Exit
 from tidings.commands.main import main
-from tidings.consent import person_digest
-from tidings.events import encode
-from tidings.store import ERASED
+from tidings.deciding import erasure
+from tidings.permission.consent import person_digest
+from tidings.records.store import ERASED
+from tidings.wire import dead_letter
+from tidings.wire.events import encode
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from tests.commands.rule_store import BUYERS, CART
-from tidings import segments
 from tidings.commands.main import main
 from tidings.documents import parse
-from tidings.rules import load
+from tidings.rules import segments
+from tidings.rules.rule import load
 
 SECOND = {**CART, "priority": 60}
 THIRD = {**CART, "priority": 70}

@@ -3,8 +3,8 @@
 import yaml
 
 from tests.commands.rule_store import BUYERS, CART, SHIPPED
-from tidings.document_text import MODELINE
 from tidings.documents import parse
+from tidings.rollout.document_text import MODELINE
 
 EDITED = {**CART, "name": "Edited: on", "priority": 60}
 

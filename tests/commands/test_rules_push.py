@@ -7,7 +7,7 @@ from tests.backtest.planted_week import Week
 from tests.backtest.test_planted_truth import ONE_MAIL, RULE
 from tests.commands.rule_store import BUYERS, CART, SHIPPED, Terminal
 from tests.drawn import lines_of
-from tidings.versions import EDITED, FIRST_SEEN
+from tidings.rollout.versions import EDITED, FIRST_SEEN
 
 SLOWER = {**CART, "trigger": {"not_performed": {**CART["trigger"]["not_performed"], "within": "30m"}}}
 

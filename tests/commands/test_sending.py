@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tidings import breaker, sending
-from tidings.allowances import Allowances, windows
 from tidings.commands.main import main
-from tidings.retry_after import Busy
+from tidings.mailing import breaker, sending
+from tidings.mailing.allowances import Allowances, windows
+from tidings.mailing.retry_after import Busy
 
 POLICY = """
 rates: [{provider: smtp, max: 100, per: 1d}]

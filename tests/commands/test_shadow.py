@@ -8,7 +8,7 @@ import pytest
 from tests.commands.rule_store import CART
 from tests.sends import a_decision
 from tidings.commands.main import main
-from tidings.rules import load
+from tidings.rules.rule import load
 
 
 @pytest.fixture

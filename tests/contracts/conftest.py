@@ -10,7 +10,7 @@ import pytest
 from tests.pubsub_bench import Bench, bench
 from tidings.adapters.pubsub_server import PubSubServer
 from tidings.adapters.stores import open_store
-from tidings.store import Store
+from tidings.records.store import Store
 
 
 @pytest.fixture(params=["sqlite", "firestore"])

@@ -5,11 +5,11 @@ from datetime import timedelta
 import msgspec
 
 from tests.contracts.samples import a_decision, a_feedback, at
-from tidings.consent import address_digest
-from tidings.events import Event
-from tidings.feedback import Origin
+from tidings.permission.consent import address_digest
+from tidings.records.feedback import Origin
+from tidings.records.store import Activity, ConsentRecord, Letter, ProfileUpdate, Store
 from tidings.settings import Settings
-from tidings.store import Activity, ConsentRecord, Letter, ProfileUpdate, Store
+from tidings.wire.events import Event
 
 SETTINGS = Settings(
     secret="a secret of the right length", mail_from="A Shop <shop@shop.example>", postal_address="12 Quay Street"

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from tidings.decisions import Decision, Trigger
-from tidings.feedback import Feedback
-from tidings.store import ConsentRecord, Receipt
+from tidings.records.feedback import Feedback
+from tidings.records.store import ConsentRecord, Receipt
+from tidings.wire.decisions import Decision, Trigger
 
 NOON = datetime(2024, 2, 29, 12, 0, 0, 123456, tzinfo=UTC)
 AWKWARD_KEYS = [

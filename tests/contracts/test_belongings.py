@@ -1,9 +1,9 @@
 """What a store keeps of an anonymous id goes over to the person that it joins, whichever store it is."""
 
 from tests.contracts.samples import at
-from tidings.belongings import hand_over
-from tidings.consent import permission
-from tidings.store import ConsentRecord, ProfileUpdate, Store
+from tidings.permission.consent import permission
+from tidings.records.belongings import hand_over
+from tidings.records.store import ConsentRecord, ProfileUpdate, Store
 
 
 def newsletter_form(store: Store, seconds: float = 0) -> None:

@@ -9,11 +9,11 @@ import pytest
 from tests.contracts.samples import NOON
 from tests.pubsub_bench import Bench
 from tests.sends import SETTINGS, a_decision
-from tidings import dead_letter, decisions, topics
 from tidings.adapters.pubsub import Message, Publisher, ensure_subscription, ensure_topic, pull
 from tidings.adapters.sqlite_store import SqliteStore
 from tidings.commands.exits import Exit
 from tidings.commands.main import main
+from tidings.wire import dead_letter, decisions, topics
 
 Run = Callable[..., tuple[int, str]]
 DEAD, EVENTS, SENDS = SETTINGS.dead_letters_topic, SETTINGS.events_topic, SETTINGS.sends_topic

@@ -10,15 +10,15 @@ import pytest
 
 from tests.contracts.lives import ADDRESS, ANN, BEFORE, BOB, EARLIER, NAMES, OF_BOB, SETTINGS, digest, live
 from tests.contracts.samples import at
-from tidings import erasure
 from tidings.adapters.firestore_store import FirestoreStore
 from tidings.adapters.sqlite_store import SqliteStore
-from tidings.consent import person_digest
+from tidings.deciding import erasure
 from tidings.errors import StoreError
+from tidings.permission.consent import person_digest
 from tidings.privacy.erasure import Known, erase, erase_address, known_by
+from tidings.records.store import ERASED, ProfileUpdate, Receipt, Store, Suppression
 from tidings.settings import SettingsError
-from tidings.store import ERASED, ProfileUpdate, Receipt, Store, Suppression
-from tidings.topics import Message, Sifted
+from tidings.wire.topics import Message, Sifted
 
 
 class Outside:

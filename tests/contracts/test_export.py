@@ -11,13 +11,13 @@ import pytest
 
 from tests.contracts.lives import ADDRESS, ANN, BEFORE, BOB, EARLIER, OF_BOB, ORIGIN, SETTINGS, archived, digest, live
 from tests.contracts.samples import a_decision, at
-from tidings import retention
-from tidings.consent import person_digest
-from tidings.events import encode
 from tidings.history import sources
 from tidings.history.sources import Unit
+from tidings.permission.consent import person_digest
 from tidings.privacy.export import DERIVED, PROVIDED, SCHEMA, export
-from tidings.store import ERASED, Activity, ConsentRecord, ProfileUpdate, Store
+from tidings.records import retention
+from tidings.records.store import ERASED, Activity, ConsentRecord, ProfileUpdate, Store
+from tidings.wire.events import encode
 
 VIEWERS = {"where": {"performed": {"event": "Product Viewed"}}}
 PROS = {"name": "On the pro plan", "where": {"path": "traits.plan", "equals": "pro"}}

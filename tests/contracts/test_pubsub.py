@@ -16,7 +16,7 @@ from google.api_core.exceptions import NotFound
 from tests.endpoint import endpoint
 from tests.pubsub_bench import Bench
 from tests.support import eventually
-from tidings import dead_letter
+from tidings.wire import dead_letter
 
 
 def test_a_published_message_can_be_pulled_with_the_id_that_publish_returned(

@@ -9,7 +9,7 @@ from tidings.adapters import pubsub_sifting
 from tidings.adapters.pubsub import Message, Publisher, ensure_subscription, ensure_topic, pull
 from tidings.adapters.pubsub_sifting import look_through, sift
 from tidings.errors import PublishError
-from tidings.topics import Waiting
+from tidings.wire.topics import Waiting
 
 
 def letters(pubsub: Bench, *bodies: bytes) -> None:

@@ -5,8 +5,8 @@ from datetime import timedelta, timezone
 from msgspec.structs import replace
 
 from tests.contracts.samples import AWKWARD_KEYS, NOON, a_consent, at
-from tidings.feedback import Origin
-from tidings.store import ERASED, ConsentRecord, Store, Suppression
+from tidings.records.feedback import Origin
+from tidings.records.store import ERASED, ConsentRecord, Store, Suppression
 
 
 class TestConsent:

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.contracts.samples import AWKWARD_KEYS, NOON, a_decision, at, together
-from tidings.store import Claim, FinalStatus, LedgerEntry, Letter, Store
+from tidings.records.store import Claim, FinalStatus, LedgerEntry, Letter, Store
 
 LEASE = timedelta(seconds=60)
 IN_TIME, TOO_LATE = at(59.999999), at(60)

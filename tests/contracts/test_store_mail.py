@@ -9,8 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from tests.contracts.samples import AWKWARD_KEYS, NOON, a_decision, a_feedback, a_receipt, at, together
-from tidings.feedback import Origin
-from tidings.store import Activity, ConsentRecord, ProfileUpdate, Store
+from tidings.records.feedback import Origin
+from tidings.records.store import Activity, ConsentRecord, ProfileUpdate, Store
 
 LATER = at(3600)
 LEASE = timedelta(minutes=1)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.contracts.samples import AWKWARD_KEYS, NOON, RULE, a_consent, at, together
-from tidings.store import Activity, Profile, ProfileUpdate, RuleRecord, Store
+from tidings.records.store import Activity, Profile, ProfileUpdate, RuleRecord, Store
 
 AWKWARD_JSON: dict[str, Any] = {
     "lists in lists": [[1, [2, [3]]], []],

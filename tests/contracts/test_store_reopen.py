@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 from tests.contracts.samples import NOON, a_decision, at
-from tidings.ledger import OUTCOME_UNKNOWN
-from tidings.store import Claim, LedgerEntry, Store
+from tidings.mailing.ledger import OUTCOME_UNKNOWN
+from tidings.records.store import Claim, LedgerEntry, Store
 
 LEASE = timedelta(seconds=60)
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.contracts.samples import AWKWARD_KEYS, RULE, together
-from tidings.store import RESERVED, RuleRecord, Store
+from tidings.records.store import RESERVED, RuleRecord, Store
 
 REPORT: dict[str, Any] = {
     "valid": False,

@@ -5,8 +5,8 @@ from functools import partial
 import pytest
 
 from tests.contracts.samples import AWKWARD_KEYS, at, together
-from tidings.store import DocumentKind, Store, VersionRecord
-from tidings.versions import follow
+from tidings.records.store import DocumentKind, Store, VersionRecord
+from tidings.rollout.versions import follow
 
 RULE = {"id": "cart", "trigger": {"performed": {"event": "A"}}, "deep": [{"a": [{"b": None}]}], "n": 1.5}
 NESTED = {"rows": [[1, 2], [3]], "big": 2**70}

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from tests.contracts.samples import NOON, a_decision, at, together
 from tidings.adapters.stores import open_store
-from tidings.store import Claim, Claimed, FinalStatus, LedgerEntry, Store
+from tidings.records.store import Claim, Claimed, FinalStatus, LedgerEntry, Store
 
 LEASE = timedelta(seconds=60)
 IN_TIME, TOO_LATE = at(59.999999), at(60)

@@ -20,8 +20,8 @@ from tidings.adapters.pubsub import Publisher
 from tidings.adapters.smtp import SmtpSender
 from tidings.adapters.sqlite_store import SqliteStore
 from tidings.adapters.stores import open_store
-from tidings.decisions import Decision
-from tidings.store import Claimed, LedgerEntry
+from tidings.records.store import Claimed, LedgerEntry
+from tidings.wire.decisions import Decision
 
 CLAIMED, ANSWERED, RECORDED = "claimed", "answered", "recorded"
 """Where it stands still: nothing done but the claim; the mail server's answer not recorded; recorded and not told."""

@@ -15,16 +15,16 @@ import pytest
 
 from tests.e2e.rules import RULES, TIME_SCALE
 from tests.support import eventually
-from tidings import dead_letter, decisions
 from tidings.adapters.pubsub import ensure_subscription, pull
 from tidings.adapters.sqlite_store import SqliteStore
-from tidings.dead_letter import DeadLetter
-from tidings.decisions import Decision
-from tidings.ledger import FINAL
 from tidings.local.mailbox import Mail, Mailbox
 from tidings.local.ports import free_port
+from tidings.mailing.ledger import FINAL
+from tidings.records.store import LedgerEntry
 from tidings.settings import Settings
-from tidings.store import LedgerEntry
+from tidings.wire import dead_letter, decisions
+from tidings.wire.dead_letter import DeadLetter
+from tidings.wire.decisions import Decision
 
 TOPICS = Settings()
 COPY_OF_SENDS = "copy-of-sends"

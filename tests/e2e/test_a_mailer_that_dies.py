@@ -21,16 +21,16 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from tests.e2e.mailer import ANSWERED, CLAIMED, RECORDED
 from tests.sends import SETTINGS, a_decision
 from tests.support import eventually
-from tidings import dead_letter, decisions, events
 from tidings.adapters.pubsub import Message, Publisher, pull
 from tidings.adapters.pubsub_server import PubSubServer
 from tidings.adapters.sqlite_store import SqliteStore
-from tidings.decisions import Decision
-from tidings.ledger import FINAL
 from tidings.local import topology
 from tidings.local.ports import free_port
+from tidings.mailing.ledger import FINAL
+from tidings.records.store import ConsentRecord, ProfileUpdate
 from tidings.settings import Settings
-from tidings.store import ConsentRecord, ProfileUpdate
+from tidings.wire import dead_letter, decisions, events
+from tidings.wire.decisions import Decision
 
 LEASE = 6
 BEFORE, AFTER = "before-the-mail", "after-the-mail"

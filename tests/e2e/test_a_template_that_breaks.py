@@ -11,11 +11,11 @@ import templates
 from tests.commands.letter_desk import SENDS, LetterDesk, letter_desk
 from tests.sends import a_decision
 from tests.support import eventually
-from tidings import topics
 from tidings.adapters.pubsub import ensure_subscription
 from tidings.adapters.pubsub_server import PubSubServer
 from tidings.commands.exits import Exit
 from tidings.commands.main import main
+from tidings.wire import topics
 
 DECISIONS = [a_decision(), a_decision(episode="e2", properties={"name": "Brass lamp"})]
 

@@ -18,13 +18,13 @@ from tests.e2e.search import files, found_in
 from tests.e2e.system import TOPICS, System, running
 from tests.e2e.visitor import FrontDoor, Visitor
 from tests.support import eventually
-from tidings import events
 from tidings.adapters.pubsub import Message, Publisher
 from tidings.commands.main import main
-from tidings.consent import address_digest, person_digest
-from tidings.events import Event, encode
-from tidings.ledger import FINAL
-from tidings.store import ERASED
+from tidings.mailing.ledger import FINAL
+from tidings.permission.consent import address_digest, person_digest
+from tidings.records.store import ERASED
+from tidings.wire import events
+from tidings.wire.events import Event, encode
 
 MAILBOX = "mail"
 """What the recipient has got is the recipient's."""

@@ -12,12 +12,12 @@ from tests.e2e.rules import RULES
 from tests.e2e.system import TOPICS, System, running
 from tests.e2e.visitor import FrontDoor, Visitor
 from tests.support import eventually
-from tidings import events
 from tidings.adapters.pubsub import Message, Publisher
 from tidings.commands.main import main
-from tidings.ledger import FINAL
 from tidings.local.mailbox import Mail
-from tidings.store import RuleRecord
+from tidings.mailing.ledger import FINAL
+from tidings.records.store import RuleRecord
+from tidings.wire import events
 
 IDENTIFY = (
     b'{"type": "identify", "messageId": "m1", "userId": "u1", "traits": %b,'

@@ -18,11 +18,11 @@ from tests.mail_server import Received
 from tests.postfix import LOCAL, Postfix, missing, postfix
 from tests.sends import a_decision
 from tests.support import eventually, require
-from tidings import breaker
 from tidings.adapters.pubsub_server import PubSubServer
 from tidings.adapters.senders import open_sender
-from tidings.consent import address_digest
-from tidings.mail import Mail, Sender
+from tidings.mailing import breaker
+from tidings.mailing.mail import Mail, Sender
+from tidings.permission.consent import address_digest
 from tidings.tokens import read_unsubscribe
 
 LONG = "https://a-subdomain-with-a-long-name.of-an-even-longer-company-name.shop.example"

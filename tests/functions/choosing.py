@@ -8,8 +8,8 @@ from werkzeug.test import Client, TestResponse
 
 from tests.functions.mail_room import MailRoom
 from tests.sends import a_decision
-from tidings import choices
-from tidings.consent import permission
+from tidings.permission import choices
+from tidings.permission.consent import permission
 from tidings.tokens import Preferences, sign_preferences
 
 PHONE = {"User-Agent": "Mozilla/5.0 (iPhone)", "X-Forwarded-For": "192.0.2.7"}

@@ -9,7 +9,7 @@ from werkzeug.test import Client
 from tests.functions.desk import Desk, a_sent_mail
 from tests.functions.mail_room import MailRoom, mail_room
 from tidings.adapters.pubsub_server import PubSubServer
-from tidings.decisions import Decision
+from tidings.wire.decisions import Decision
 
 
 @pytest.fixture(scope="module")

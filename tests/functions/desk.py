@@ -14,13 +14,13 @@ from tests.functions.mail_room import MailRoom
 from tests.sends import a_decision
 from tests.webhooks import requests
 from tests.webhooks.requests import MAILGUN_KEY, POSTMARK_KEY, TOPIC, Request, about, basic, sample, signed
-from tidings import sending
 from tidings.adapters.pubsub import Message, Publisher
-from tidings.consent import address_digest
-from tidings.decisions import Decision
 from tidings.errors import TemporaryError
-from tidings.feedback import Feedback
-from tidings.store import Letter
+from tidings.mailing import sending
+from tidings.permission.consent import address_digest
+from tidings.records.feedback import Feedback
+from tidings.records.store import Letter
+from tidings.wire.decisions import Decision
 
 ADDRESS = "ada@example.com"
 LINKS = ("https://shop.example/lamp", "http://www.sendgrid.com/")

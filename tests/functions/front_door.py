@@ -13,9 +13,9 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.test import TestResponse
 
 from tests.functions.recording_main import RecordingPublisher
-from tidings import dead_letter, events
-from tidings.dead_letter import DeadLetter
-from tidings.events import Event
+from tidings.wire import dead_letter, events
+from tidings.wire.dead_letter import DeadLetter
+from tidings.wire.events import Event
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication

@@ -8,8 +8,8 @@ from werkzeug.test import TestResponse
 
 from tests.functions.mail_room import MailRoom
 from tests.sends import a_decision
-from tidings.consent import permission
-from tidings.links import unsubscribe_url
+from tidings.mailing.links import unsubscribe_url
+from tidings.permission.consent import permission
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 

@@ -18,16 +18,16 @@ from werkzeug.test import Client, TestResponse
 import functions
 from tests.mail_server import MailServer
 from tests.sends import SETTINGS, a_decision
-from tidings import dead_letter, decisions, events
 from tidings.adapters.pubsub import Message, Publisher, ensure_subscription, ensure_topic, pull
 from tidings.adapters.smtp import SmtpSender
 from tidings.adapters.sqlite_store import SqliteStore
-from tidings.consent import address_digest, person_digest
-from tidings.dead_letter import DeadLetter
-from tidings.decisions import Decision
-from tidings.events import Event
+from tidings.permission.consent import address_digest, person_digest
+from tidings.records.store import Activity, Claim, ConsentRecord, LedgerEntry, Letter, ProfileUpdate, Receipt, Store
 from tidings.settings import Settings
-from tidings.store import Activity, Claim, ConsentRecord, LedgerEntry, Letter, ProfileUpdate, Receipt, Store
+from tidings.wire import dead_letter, decisions, events
+from tidings.wire.dead_letter import DeadLetter
+from tidings.wire.decisions import Decision
+from tidings.wire.events import Event
 
 SOURCE = Path(functions.__file__).parent / "main.py"
 EVENTS, DEAD_LETTERS = "tidings-events", "tidings-dead-letters"

@@ -11,11 +11,11 @@ from functions.recipients import Recipient, SuppressedError
 from tests.functions.mail_room import MailRoom, ago
 from tests.functions.test_confirmation import CONFIRM, heading
 from tests.sends import a_decision
-from tidings import categories
-from tidings.choices import standing
-from tidings.decisions import Decision, Trigger, send_id
-from tidings.links import confirmation_url
-from tidings.store import Profile
+from tidings.mailing.links import confirmation_url
+from tidings.permission import categories
+from tidings.permission.choices import standing
+from tidings.records.store import Profile
+from tidings.wire.decisions import Decision, Trigger, send_id
 
 ASKED = {"Consent Given": "confirm-subscription", "Data Requested": "confirm-data-request"}
 CAPPED = ("suppressed", "frequency_capped", "3 mails to this address have asked for a confirmation today")

@@ -12,7 +12,7 @@ import pytest
 from functions.collect import CALLS
 from tests.functions.front_door import FrontDoor, error
 from tests.functions.recording_main import NOW
-from tidings import events
+from tidings.wire import events
 
 VIEW: dict[str, Any] = {"type": "track", "userId": "u1", "event": "Product Viewed", "messageId": "m1"}
 BAD: dict[str, Any] = {"type": "track", "userId": "u2", "messageId": "m2", "writeKey": "key"}

@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 
 from functions.collect import CALLS
 from tests.functions.front_door import FrontDoor
-from tidings.events import EVENT_TYPES
+from tidings.wire.events import EVENT_TYPES
 
 fuzz = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

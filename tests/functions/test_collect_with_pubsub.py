@@ -10,10 +10,10 @@ import flask
 import functions_framework
 import pytest
 
-from tidings import dead_letter, events
 from tidings.adapters.pubsub import ensure_subscription, ensure_topic, pull
 from tidings.adapters.pubsub_server import PubSubServer
 from tidings.settings import Settings
+from tidings.wire import dead_letter, events
 
 ROOT = Path(__file__).parents[2]
 TOPICS = Settings()

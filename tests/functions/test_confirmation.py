@@ -16,15 +16,15 @@ from functions.confirmation import ConfirmationPages, Rights, rights
 from tests.functions.accessibility import check
 from tests.functions.mail_room import MailRoom, ago, posted
 from tests.sends import a_decision
-from tidings import categories
 from tidings.adapters.pubsub import Publisher
-from tidings.choices import standing
-from tidings.consent import address_digest, from_event, person_digest
-from tidings.decisions import Trigger
 from tidings.errors import StoreError
-from tidings.links import confirmation_url
-from tidings.store import ConsentRecord
+from tidings.mailing.links import confirmation_url
+from tidings.permission import categories
+from tidings.permission.choices import standing
+from tidings.permission.consent import address_digest, from_event, person_digest
+from tidings.records.store import ConsentRecord
 from tidings.tokens import Confirmation, Preferences, Purpose, sign_confirmation, sign_preferences
+from tidings.wire.decisions import Trigger
 
 CONFIRM = {"choice": "confirm"}
 NEWSLETTER = categories.load()["newsletter"]

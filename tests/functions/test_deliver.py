@@ -12,11 +12,11 @@ from functions.deliver import Mailer
 from tests.functions.mail_room import MailRoom, ago, envelope
 from tests.sends import NOW, a_decision
 from tests.support import eventually
-from tidings import decisions
 from tidings.adapters.pubsub import Message, ensure_subscription
-from tidings.consent import address_digest
-from tidings.decisions import Trigger
+from tidings.permission.consent import address_digest
 from tidings.settings import SettingsError
+from tidings.wire import decisions
+from tidings.wire.decisions import Trigger
 
 ADDRESS = "ada@example.com"
 

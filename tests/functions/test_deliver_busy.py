@@ -13,7 +13,7 @@ from tests.functions.mail_room import MailRoom
 from tests.functions.test_deliver_crashes import Worker
 from tests.functions.test_deliver_waits import NINE, some, with_policy, woken, worker_at
 from tests.provider_apis import Answer, ProviderApi
-from tidings.retry_after import LOOK_EVERY
+from tidings.mailing.retry_after import LOOK_EVERY
 from tidings.settings import Settings
 
 BUSY = Answer(429, {"errors": [{"message": "too many requests"}]}, {"Retry-After": "120"})

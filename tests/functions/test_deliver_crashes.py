@@ -12,14 +12,14 @@ from functions.deliver import Mailer
 from tests.functions.mail_room import MailRoom, ago, envelope
 from tests.mail_server import VANISH
 from tests.sends import a_decision
-from tidings import decisions
 from tidings.adapters.pubsub import Publisher
 from tidings.adapters.smtp import SmtpSender
 from tidings.adapters.sqlite_store import SqliteStore
-from tidings.decisions import Decision
-from tidings.mail import Mail
+from tidings.mailing.mail import Mail
+from tidings.records.store import Claim
 from tidings.settings import Settings
-from tidings.store import Claim
+from tidings.wire import decisions
+from tidings.wire.decisions import Decision
 
 LEASE = timedelta(seconds=Settings().lease_seconds)
 

@@ -12,9 +12,9 @@ from tests.functions.test_deliver_crashes import LEASE, SlowSender, Worker
 from tests.mail_server import VANISH
 from tests.sends import NOW, a_decision
 from tidings.adapters.sqlite_store import SqliteStore
-from tidings.consent import person_digest
-from tidings.decisions import Decision
-from tidings.store import Claimed
+from tidings.permission.consent import person_digest
+from tidings.records.store import Claimed
+from tidings.wire.decisions import Decision
 
 DECIDED = NOW
 ERASED = DECIDED + timedelta(minutes=1)

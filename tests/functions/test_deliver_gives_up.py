@@ -10,10 +10,10 @@ from tests.functions.test_deliver_crashes import LEASE, SlowSender, Worker
 from tests.mail_server import VANISH
 from tests.sends import a_decision
 from tests.support import eventually
-from tidings import decisions
 from tidings.adapters.pubsub import Message, Publisher, ensure_subscription
+from tidings.records.store import Claim
 from tidings.settings import Settings
-from tidings.store import Claim
+from tidings.wire import decisions
 
 ALLOWED = Settings().delivery_attempts
 LAST_TRY = ALLOWED - RESERVE

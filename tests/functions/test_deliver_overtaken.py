@@ -19,11 +19,11 @@ from tests.functions.mail_room import MailRoom, ago
 from tests.functions.test_deliver_crashes import LEASE, Worker
 from tests.mail_server import VANISH
 from tests.sends import a_decision
-from tidings import breaker
 from tidings.adapters.sqlite_store import SqliteStore
-from tidings.decisions import Decision
-from tidings.ledger import FINAL, OUTCOME_UNKNOWN
-from tidings.store import Claimed, LedgerEntry
+from tidings.mailing import breaker
+from tidings.mailing.ledger import FINAL, OUTCOME_UNKNOWN
+from tidings.records.store import Claimed, LedgerEntry
+from tidings.wire.decisions import Decision
 
 EPISODES = count()
 PATIENCE = 60

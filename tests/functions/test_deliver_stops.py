@@ -14,9 +14,10 @@ from tests.functions.mail_room import SOURCE, MailRoom, envelope
 from tests.functions.test_deliver_waits import NINE, some, with_policy, woken, worker_at
 from tests.sends import a_decision
 from tests.support import eventually
-from tidings import breaker, decisions, sending
-from tidings.decisions import Decision
 from tidings.local.ports import HOST, free_port
+from tidings.mailing import breaker, sending
+from tidings.wire import decisions
+from tidings.wire.decisions import Decision
 
 
 def bounced(room: MailRoom, number: int, of: int, now: datetime) -> None:

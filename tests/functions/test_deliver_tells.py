@@ -10,9 +10,9 @@ from functions.deliver import TOLD_FOR
 from tests.functions.mail_room import EVENTS, MailRoom
 from tests.functions.test_deliver_crashes import Worker
 from tests.sends import a_decision
-from tidings import breaker
 from tidings.adapters.pubsub import Publisher
 from tidings.adapters.sqlite_store import SqliteStore
+from tidings.mailing import breaker
 
 
 def told(room: MailRoom) -> list[tuple[str | None, str]]:

@@ -14,11 +14,12 @@ from tests.functions.mail_room import MailRoom, envelope
 from tests.functions.test_deliver_crashes import Worker
 from tests.sends import a_decision
 from tests.support import eventually
-from tidings import breaker, decisions, sending
 from tidings.adapters.pubsub import Message, Publisher, ensure_subscription
 from tidings.adapters.sqlite_store import SqliteStore
-from tidings.decisions import Decision
 from tidings.errors import StoreError
+from tidings.mailing import breaker, sending
+from tidings.wire import decisions
+from tidings.wire.decisions import Decision
 
 NINE = datetime(2026, 12, 1, 9, tzinfo=UTC)
 SENDS = "tidings-sends"
@@ -324,7 +325,7 @@ def test_a_limited_mailer_sends_everything_in_time(
     room = with_policy(room, tmp_path, "{}")
     monkeypatch.setenv("TIDINGS_POLICY", str(tmp_path))
     monkeypatch.setattr("functions.turns.PAUSE", timedelta(seconds=1))
-    monkeypatch.setattr("tidings.breaker.LOOK_EVERY", timedelta(0))
+    monkeypatch.setattr("tidings.mailing.breaker.LOOK_EVERY", timedelta(0))
     breaker.stop(room.store, "marketing", "operator", "", NINE)
     with room.served("deliver") as url:
         ensure_subscription(room.project, "deliver", SENDS, push_endpoint=url)

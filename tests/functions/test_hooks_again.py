@@ -15,10 +15,10 @@ from tests.webhooks import requests
 from tests.webhooks.requests import PROVIDERS, Request, sample, signed
 from tidings.adapters.pubsub import Publisher
 from tidings.adapters.sqlite_store import SqliteStore
-from tidings.consent import permission, person_digest
-from tidings.decisions import Decision, without_person
-from tidings.feedback import Feedback
+from tidings.permission.consent import permission, person_digest
+from tidings.records.feedback import Feedback
 from tidings.webhooks.clerk import AT_ONCE
+from tidings.wire.decisions import Decision, without_person
 
 # Again, and again
 

@@ -10,8 +10,8 @@ from tests.functions.desk import ADDRESS, SPAM, Desk, at_ada, errors, feedback, 
 from tests.functions.mail_room import MailRoom
 from tests.webhooks import requests
 from tests.webhooks.requests import MAILGUN_KEY, POSTMARK_KEY, PROVIDERS, TOPIC, basic, signed
-from tidings.decisions import Decision
 from tidings.settings import SettingsError
+from tidings.wire.decisions import Decision
 
 # Who is let in
 

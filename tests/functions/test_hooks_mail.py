@@ -7,9 +7,9 @@ import pytest
 from tests.functions.desk import ADDRESS, Desk, a_sent_mail, counted, feedback, suppressed
 from tests.functions.mail_room import DEAD_LETTERS, EVENTS, MailRoom, ago
 from tests.webhooks.requests import POSTMARK_KEY, basic
-from tidings.consent import permission
-from tidings.decisions import Decision
+from tidings.permission.consent import permission
 from tidings.tokens import sign_unsubscribe, unsubscribe_subject
+from tidings.wire.decisions import Decision
 
 
 def bounce(decision: Decision, status: str = "5.1.1") -> bytes:

@@ -18,8 +18,8 @@ from tests.functions.desk import (
 from tests.functions.mail_room import MailRoom
 from tests.sends import a_decision
 from tests.webhooks.requests import PROVIDERS, about, sample
-from tidings.consent import permission
-from tidings.decisions import Decision
+from tidings.permission.consent import permission
+from tidings.wire.decisions import Decision
 
 # What a report does
 

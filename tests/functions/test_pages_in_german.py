@@ -21,7 +21,7 @@ from tests.functions.test_confirmation import ask
 from tests.functions.test_confirmation import link as confirmation_link
 from tests.functions.test_trust import identify
 from tests.sends import a_decision
-from tidings.consent import MARKETING, TRACKING, address_digest
+from tidings.permission.consent import MARKETING, TRACKING, address_digest
 from tidings.tokens import Hit, Purpose, sign_hit, sign_unsubscribe
 
 GERMAN = yaml.safe_load(files("functions").joinpath("pages", "de.yaml").read_text("utf-8"))
@@ -168,7 +168,7 @@ def test_everybody_else_reads_english(room: MailRoom, client: Client, wanted: st
 
 def said_in_the_code() -> Iterator[str]:
     """Every text of the functions and their pages, and of what they offer."""
-    for file in (*files("functions").iterdir(), files("tidings").joinpath("choices.py")):
+    for file in (*files("functions").iterdir(), files("tidings.permission").joinpath("choices.py")):
         if file.name.endswith(".py"):
             found = ast.walk(ast.parse(file.read_text("utf-8")))
             yield from (one.value for one in found if isinstance(one, ast.Constant) and isinstance(one.value, str))

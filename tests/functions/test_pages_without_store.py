@@ -16,7 +16,7 @@ from tests.functions.test_confirmation import link as confirmation_link
 from tests.sends import SETTINGS
 from tidings.adapters.sqlite_store import SqliteStore
 from tidings.errors import StoreError
-from tidings.store import ConsentRecord, ProfileUpdate, Store
+from tidings.records.store import ConsentRecord, ProfileUpdate, Store
 
 CLAIMS = ("Done", "Saved", "no more marketing email", "Thank you", "Erased.", "is erased", "look into your mailbox")
 

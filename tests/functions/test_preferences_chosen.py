@@ -11,7 +11,7 @@ from tests.functions.accessibility import check
 from tests.functions.choosing import PHONE, boxes, link, may, notices, save, value
 from tests.functions.mail_room import MailRoom, ago
 from tests.sends import a_decision
-from tidings.consent import SALE_AND_SHARING, TRACKING, from_event, permission
+from tidings.permission.consent import SALE_AND_SHARING, TRACKING, from_event, permission
 
 # Choosing
 

@@ -9,7 +9,7 @@ from tests.functions.accessibility import check
 from tests.functions.choosing import boxes, link, notices
 from tests.functions.mail_room import MailRoom, ago
 from tests.sends import a_decision
-from tidings.consent import address_digest
+from tidings.permission.consent import address_digest
 
 # A copy, and erasure
 

@@ -13,9 +13,9 @@ from tests.functions.accessibility import check, colours, contrast
 from tests.functions.choosing import PHONE, boxes, link, save, value
 from tests.functions.mail_room import MailRoom, ago
 from tests.sends import a_decision
-from tidings.consent import TRACKING
-from tidings.feedback import Feedback
-from tidings.links import preferences_url, unsubscribe_url
+from tidings.mailing.links import preferences_url, unsubscribe_url
+from tidings.permission.consent import TRACKING
+from tidings.records.feedback import Feedback
 
 # What is shown
 

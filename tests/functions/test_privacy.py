@@ -8,11 +8,12 @@ import pytest
 
 from tests.functions.mail_room import DEAD_LETTERS, MailRoom, ago
 from tests.sends import a_decision
-from tidings import dead_letter, erasure
 from tidings.adapters.pubsub import Message, ensure_subscription, pull
-from tidings.consent import address_digest, person_digest
-from tidings.decisions import encode
-from tidings.store import ERASED
+from tidings.deciding import erasure
+from tidings.permission.consent import address_digest, person_digest
+from tidings.records.store import ERASED
+from tidings.wire import dead_letter
+from tidings.wire.decisions import encode
 
 ADDRESS = "ada@example.com"
 INSPECT = f"{DEAD_LETTERS}-inspect"

@@ -7,11 +7,11 @@ import pytest
 
 from tests.functions.mail_room import SUPPORT, MailRoom, ago
 from tests.sends import NOW, a_decision
-from tidings import decisions
-from tidings.consent import address_digest, erased_marker
-from tidings.decisions import Decision
 from tidings.explaining.advice import stop_of_mailer
-from tidings.store import Activity
+from tidings.permission.consent import address_digest, erased_marker
+from tidings.records.store import Activity
+from tidings.wire import decisions
+from tidings.wire.decisions import Decision
 
 
 def for_support(person: str = "u:ada", **fields: Any) -> Decision:

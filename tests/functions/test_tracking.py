@@ -10,7 +10,7 @@ from werkzeug.test import Client
 from tests.functions.mail_room import MailRoom
 from tests.functions.tracked_mail import CHROME, LINKS, PROXY, kept, link, said, send, visit
 from tests.sends import a_decision
-from tidings.store import Letter
+from tidings.records.store import Letter
 
 # where a link leads
 

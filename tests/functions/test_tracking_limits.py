@@ -25,7 +25,7 @@ from tidings.adapters.sqlite_store import SqliteStore
 @pytest.fixture
 def three(monkeypatch: pytest.MonkeyPatch) -> int:
     """So many hits of a mail are kept, for once."""
-    monkeypatch.setattr("tidings.hits.MOST_KEPT", 3)
+    monkeypatch.setattr("tidings.feedback.hits.MOST_KEPT", 3)
     return 3
 
 

@@ -14,12 +14,12 @@ from tests.functions.test_confirmation import CONFIRM, heading
 from tests.functions.test_confirmation import link as confirmation
 from tests.people import an_event
 from tests.sends import a_decision
-from tidings.bookkeeping import News
-from tidings.categories import load
-from tidings.choices import standing
-from tidings.decisions import Trigger
-from tidings.links import confirmation_url
+from tidings.deciding.bookkeeping import News
+from tidings.mailing.links import confirmation_url
+from tidings.permission.categories import load
+from tidings.permission.choices import standing
 from tidings.tokens import Purpose
+from tidings.wire.decisions import Trigger
 
 DATA: list[Purpose] = ["export", "erase"]
 

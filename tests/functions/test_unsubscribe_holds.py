@@ -15,7 +15,7 @@ from tests.functions.mail_room import MailRoom, ago
 from tests.sends import a_decision
 from tidings.adapters.pubsub import Publisher
 from tidings.adapters.sqlite_store import SqliteStore
-from tidings.consent import from_event
+from tidings.permission.consent import from_event
 
 
 class Pages:

@@ -9,8 +9,8 @@ from werkzeug.test import Client
 from tests.functions.leaving import ONE_CLICK, link, refusal
 from tests.functions.mail_room import EVENTS, MailRoom
 from tests.sends import a_decision
-from tidings.consent import from_event
-from tidings.events import SCHEMA
+from tidings.permission.consent import from_event
+from tidings.wire.events import SCHEMA
 
 # One click
 

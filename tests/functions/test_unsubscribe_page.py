@@ -11,7 +11,7 @@ from werkzeug.test import Client
 from tests.functions.leaving import ONE_CLICK, buttons, link, refusal
 from tests.functions.mail_room import MailRoom
 from tests.sends import a_decision
-from tidings.feedback import Origin
+from tidings.records.feedback import Origin
 from tidings.tokens import Preferences, read_preferences
 
 # GET

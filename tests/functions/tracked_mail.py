@@ -7,11 +7,11 @@ from werkzeug.test import Client, TestResponse
 
 from tests.functions.mail_room import MailRoom, ago
 from tests.sends import a_decision
-from tidings.decisions import Decision
-from tidings.events import Event
-from tidings.feedback import Feedback
-from tidings.store import Letter
+from tidings.records.feedback import Feedback
+from tidings.records.store import Letter
 from tidings.tokens import Hit, sign_hit
+from tidings.wire.decisions import Decision
+from tidings.wire.events import Event
 
 CHROME = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36"

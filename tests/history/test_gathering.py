@@ -13,16 +13,17 @@ from hypothesis import strategies as st
 
 from tests.drawn import START, UNTIL, histories, lines_of, rule_books
 from tests.people import an_engine, an_event
-from tidings import decisions, rule_set
-from tidings.events import decode, millis
+from tidings.deciding.identity import resolve
+from tidings.deciding.replay import replay
 from tidings.history import parts, run, sources
 from tidings.history.decided import Decide, Tally, merged, order
 from tidings.history.gather import Window
 from tidings.history.parts import Parts, PartsWriter
 from tidings.history.sources import HistoryError
-from tidings.identity import resolve
-from tidings.replay import replay
-from tidings.rules import load
+from tidings.rollout import rule_set
+from tidings.rules.rule import load
+from tidings.wire import decisions
+from tidings.wire.events import decode, millis
 
 
 class Keep:

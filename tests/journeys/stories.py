@@ -1,4 +1,4 @@
-"""Reads the journeys: stories of `tidings.stories`, with watermarks between what happens."""
+"""Reads the journeys: stories of `tidings.simulating.stories`, with watermarks between what happens."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,10 +7,10 @@ from typing import Any
 
 from tests.people import DAY, at
 from tidings.documents import parse
-from tidings.events import Event
-from tidings.rules import load
-from tidings.stories import endings_of
-from tidings.story_documents import Ending, Expected, Given
+from tidings.rules.rule import load
+from tidings.simulating.stories import endings_of
+from tidings.simulating.story_documents import Ending, Expected, Given
+from tidings.wire.events import Event
 
 HERE = Path(__file__).parent
 RULES = HERE.parent.parent / "rules"

@@ -9,16 +9,17 @@ from pipeline.main import main
 from pipeline.options import PipelineSettings, RulesSettings
 from tests.journeys.stories import Story, all_stories, outcome_of
 from tests.pipeline.through_beam import decided_by_beam
-from tidings import events, identity
 from tidings.adapters.sqlite_store import SqliteStore
-from tidings.decisions import decode
-from tidings.engine import Engine
-from tidings.events import millis
-from tidings.replay import replay
-from tidings.rulebook import RuleBook
-from tidings.rules import load
-from tidings.segments import load_all
-from tidings.state import PersonState
+from tidings.deciding import identity
+from tidings.deciding.engine import Engine
+from tidings.deciding.replay import replay
+from tidings.deciding.rulebook import RuleBook
+from tidings.deciding.state import PersonState
+from tidings.rules.rule import load
+from tidings.rules.segments import load_all
+from tidings.wire import events
+from tidings.wire.decisions import decode
+from tidings.wire.events import millis
 
 STORIES = all_stories()
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from tidings.adapters.sqlite_store import SqliteStore
 from tidings.local.seeding import seed_rules
-from tidings.rules import load
-from tidings.segments import load_all
+from tidings.rules.rule import load
+from tidings.rules.segments import load_all
 
 
 def test_all_shipped_rules_are_put_into_an_empty_store_and_are_valid(tmp_path: Path) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.support import eventually
-from tidings import decisions, events
 from tidings.adapters.pubsub import Message, Publisher, ensure_subscription, ensure_topic, pull
 from tidings.adapters.sqlite_store import SqliteStore
-from tidings.decisions import Decision
-from tidings.events import Event
+from tidings.wire import decisions, events
+from tidings.wire.decisions import Decision
+from tidings.wire.events import Event
 
 PROJECT = "tidings-test"
 

@@ -8,11 +8,12 @@ import pytest
 from pipeline.main import main
 from pipeline.options import OptionsError
 from tests.people import an_event, ms
-from tidings import events, rule_set
-from tidings.engine import Engine
+from tidings.deciding.engine import Engine
+from tidings.deciding.identity import resolve
+from tidings.deciding.replay import replay
 from tidings.errors import InvalidRuleError
-from tidings.identity import resolve
-from tidings.replay import replay
+from tidings.rollout import rule_set
+from tidings.wire import events
 
 RULES = Path(__file__).parents[2] / "rules"
 

@@ -15,10 +15,11 @@ from apache_beam.utils.timestamp import Timestamp
 from pipeline import graph
 from pipeline.options import PipelineSettings, RulesSettings
 from tests.people import a_rule, an_event, at, ms
-from tidings import events, identity
 from tidings.adapters.sqlite_store import SqliteStore
-from tidings.events import instant, millis
-from tidings.identity import Handover
+from tidings.deciding import identity
+from tidings.deciding.identity import Handover
+from tidings.wire import events
+from tidings.wire.events import instant, millis
 
 EXPENSIVE = a_rule(
     id="expensive", trigger={"performed": {"event": "V", "where": {"path": "properties.price", "gt": 100}}}

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from pipeline.decode import DEAD, Decode
 from tests.people import an_event
-from tidings import dead_letter, events
-from tidings.dead_letter import DeadLetter
+from tidings.wire import dead_letter, events
+from tidings.wire.dead_letter import DeadLetter
 
 OURS = {"schema": events.SCHEMA}
 

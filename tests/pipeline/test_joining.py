@@ -8,13 +8,14 @@ from pipeline.coders import EventCoder
 from pipeline.decode import ANONYMOUS, DEAD, Decode
 from pipeline.options import PipelineSettings, RulesSettings
 from pipeline.write import activity_of_event
-from tests.core.anonymous import CART, VIEWS, X, added, identified, ordered, two_keys, viewed
+from tests.deciding.anonymous import CART, VIEWS, X, added, identified, ordered, two_keys, viewed
 from tests.people import an_engine, at, ms
 from tests.pipeline.through_beam import decided_by_beam
-from tidings import dead_letter, events, identity
 from tidings.adapters.sqlite_store import SqliteStore
-from tidings.identity import Handover, resolve
-from tidings.replay import replay
+from tidings.deciding import identity
+from tidings.deciding.identity import Handover, resolve
+from tidings.deciding.replay import replay
+from tidings.wire import dead_letter, events
 
 
 @pytest.fixture

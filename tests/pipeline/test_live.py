@@ -10,11 +10,11 @@ import yaml
 from tests.people import an_event
 from tests.pipeline.live import Live
 from tests.support import eventually
-from tidings import erasure
 from tidings.adapters.pubsub import Message
 from tidings.adapters.pubsub_server import PubSubServer
-from tidings.consent import address_digest, is_erased
-from tidings.store import ERASED
+from tidings.deciding import erasure
+from tidings.permission.consent import address_digest, is_erased
+from tidings.records.store import ERASED
 
 RULES = Path(__file__).parents[2] / "rules"
 

@@ -9,10 +9,10 @@ from pipeline.options import PipelineSettings, RulesSettings
 from tests.drawn import UNTIL, histories, rule_books
 from tests.people import an_engine
 from tests.pipeline.through_beam import decided_by_beam
-from tidings import decisions
-from tidings.events import millis
-from tidings.identity import resolve
-from tidings.replay import replay
+from tidings.deciding.identity import resolve
+from tidings.deciding.replay import replay
+from tidings.wire import decisions
+from tidings.wire.events import millis
 
 SETTINGS = PipelineSettings(rules=RulesSettings(store="sqlite::memory:"))
 

@@ -9,8 +9,8 @@ import pytest
 from tests.people import an_event
 from tests.pipeline.live import Live
 from tests.support import eventually
-from tidings import erasure
 from tidings.adapters.pubsub_server import PubSubServer
+from tidings.deciding import erasure
 from tidings.privacy.erasure import erase
 from tidings.settings import Settings
 

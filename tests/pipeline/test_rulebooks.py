@@ -13,9 +13,9 @@ from tests.people import a_rule, an_event, ms
 from tests.sends import a_decision
 from tests.support import eventually
 from tidings.adapters.sqlite_store import SqliteStore
+from tidings.deciding.state import PersonState
 from tidings.errors import StoreError
-from tidings.rules import load
-from tidings.state import PersonState
+from tidings.rules.rule import load
 
 GREETING = a_rule(id="greeting", trigger={"performed": {"event": "Signed Up"}})
 

@@ -12,9 +12,9 @@ from apache_beam.testing.util import assert_that
 from apache_beam.transforms.window import Sessions, SlidingWindows, TimestampedValue
 
 from tests.people import a_rule, an_engine, an_event
-from tidings.events import instant, millis
-from tidings.replay import replay
-from tidings.state import PersonState
+from tidings.deciding.replay import replay
+from tidings.deciding.state import PersonState
+from tidings.wire.events import instant, millis
 
 MINUTE = 60_000
 START = 1_772_400_000_000

@@ -9,10 +9,11 @@ from pipeline import rulebooks, secret
 from pipeline.options import RulesSettings, TidingsOptions
 from pipeline.write import UpdateProfiles, WriteActivity, activity_of_event
 from tests.people import an_event, at
-from tidings import erasure, events
 from tidings.adapters.sqlite_store import SqliteStore
-from tidings.consent import address_digest, is_erased, person_digest
-from tidings.store import ERASED, Activity, Receipt
+from tidings.deciding import erasure
+from tidings.permission.consent import address_digest, is_erased, person_digest
+from tidings.records.store import ERASED, Activity, Receipt
+from tidings.wire import events
 
 SECRET = "a secret of sixteen characters"
 ADDRESS = "grace@example.com"

@@ -14,9 +14,9 @@ from apache_beam.utils.timestamp import Timestamp
 from pipeline import graph
 from pipeline.decide import ONWARD
 from pipeline.options import PipelineSettings
-from tidings import intake
-from tidings.decisions import Decision
-from tidings.events import Event, millis
+from tidings.ingest import intake
+from tidings.wire.decisions import Decision
+from tidings.wire.events import Event, millis
 
 Step = Event | datetime | TimestampedValue
 

@@ -5,10 +5,10 @@ import pytest
 from tests.contracts.lives import ANN, BEFORE, BOB, SETTINGS
 from tests.contracts.samples import at
 from tidings.adapters.sqlite_store import SqliteStore
-from tidings.consent import person_digest
+from tidings.permission.consent import person_digest
 from tidings.privacy.archived import forgotten
+from tidings.records.store import Receipt, ReceiptKind
 from tidings.settings import Settings, SettingsError
-from tidings.store import Receipt, ReceiptKind
 
 
 def receipt(person: str, seconds: float, kind: ReceiptKind = "erasure") -> Receipt:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidings.consent import address_digest
+from tidings.permission.consent import address_digest
 from tidings.privacy.mentions import Mentions
-from tidings.topics import Message
+from tidings.wire.topics import Message
 
 SECRET = "a secret of the right length"
 ADDRESS = "Ann.Lee+shop@Example.com"

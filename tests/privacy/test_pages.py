@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.terraform.module import named, resources
-from tidings import retention, state
 from tidings.adapters.bigquery_erasure import DELETE
+from tidings.deciding import state
 from tidings.privacy.export import DERIVED, PROVIDED, SCHEMA
 from tidings.privacy.kept import TABLE
+from tidings.records import retention
 
 DOCS = Path(__file__).parents[2] / "docs"
 PRIVACY, DUTIES = ((DOCS / name).read_text("utf-8") for name in ("privacy.md", "duties.md"))

@@ -9,11 +9,11 @@ import msgspec
 import pytest
 
 from tests.sends import NOW, SETTINGS, a_decision
-from tidings.decisions import Decision, Trigger
-from tidings.facts import mail_facts
-from tidings.message import build
+from tidings.mailing.facts import mail_facts
+from tidings.mailing.message import build
+from tidings.records.store import Profile
 from tidings.rendering import GMAIL_CLIPS_AT, render, template_names
-from tidings.store import Profile
+from tidings.wire.decisions import Decision, Trigger
 
 MESSAGES = template_names()
 LINKS = ("url", "cart_url", "image_url", "category_url", "form_url")

@@ -12,12 +12,12 @@ from google.cloud.firestore_v1.types import StructuredQuery
 from tests.contracts.samples import a_feedback, a_receipt
 from tests.sends import a_decision
 from tests.terraform.module import local, named, resources
-from tidings import retention
 from tidings.adapters.firestore_access import Fields, Seen
 from tidings.adapters.firestore_store import FirestoreStore
-from tidings.feedback import Origin
-from tidings.store import Activity, ConsentRecord, ProfileUpdate
-from tidings.versions import follow
+from tidings.records import retention
+from tidings.records.feedback import Origin
+from tidings.records.store import Activity, ConsentRecord, ProfileUpdate
+from tidings.rollout.versions import follow
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 EQUAL = StructuredQuery.FieldFilter.Operator.EQUAL

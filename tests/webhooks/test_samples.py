@@ -8,7 +8,7 @@ import pytest
 
 from tests.webhooks.requests import PROVIDERS, Sample, about, sample, samples, signed
 from tidings.errors import InvalidEventError
-from tidings.feedback import FEEDBACK_KINDS
+from tidings.records.feedback import FEEDBACK_KINDS
 from tidings.webhooks import mailgun, postmark, sendgrid, ses
 from tidings.webhooks.reports import Reading, Report
 

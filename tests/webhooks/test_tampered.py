@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.webhooks.requests import NOW, PROVIDERS, about, samples, signed
-from tidings.consent import address_digest
 from tidings.errors import InvalidEventError
+from tidings.permission.consent import address_digest
 from tidings.webhooks import mailgun, postmark, sendgrid, ses
 
 PARSERS = {"sendgrid": sendgrid.parse, "ses": ses.parse, "mailgun": mailgun.parse, "postmark": postmark.parse}

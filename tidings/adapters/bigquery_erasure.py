@@ -20,8 +20,8 @@ from requests import RequestException
 
 from tidings.adapters.bigquery_archive import is_table, open_client, patiently
 from tidings.errors import StoreError
-from tidings.events import person_key
 from tidings.history.sources import HistoryError
+from tidings.wire.events import person_key
 
 BUFFERED = "INTERVAL 90 MINUTE"
 """So long rows may stay in a buffer that DELETE cannot reach. Pub/Sub writes in a way that has none, it seems, and then

@@ -12,12 +12,12 @@ from google.cloud import firestore
 from google.cloud.firestore_v1.base_query import FieldFilter
 from msgspec.structs import replace
 
-from tidings import retention
 from tidings.adapters import firestore_records as wire
 from tidings.adapters.firestore_access import MAX_WRITES, Access, CollisionError, Document, Fields, Seen, patient
 from tidings.adapters.firestore_values import document_id, instants, pack, person_id, unpack
-from tidings.feedback import Feedback, Origin
-from tidings.store import Receipt
+from tidings.records import retention
+from tidings.records.feedback import Feedback, Origin
+from tidings.records.store import Receipt
 
 _OF_A_PERSON = ("consent", "activity", "feedback", "origins")
 """The collections below a profile."""
@@ -27,7 +27,7 @@ FEW = 100
 
 
 class MailRecords(Access):
-    """The second half of `tidings.store.Store`."""
+    """The second half of `tidings.records.store.Store`."""
 
     # --- what comes back
 

@@ -2,13 +2,13 @@
 
 import msgspec
 
-from tidings import profiles, retention
 from tidings.adapters.firestore_access import Fields, Seen
 from tidings.adapters.firestore_values import document_id, instants, pack, plain, unpack
-from tidings.decisions import decode as decode_decision
-from tidings.decisions import encode as encode_decision
-from tidings.feedback import Feedback
-from tidings.store import RESERVED, ConsentRecord, LedgerEntry, Profile, RuleRecord, VersionRecord
+from tidings.records import profiles, retention
+from tidings.records.feedback import Feedback
+from tidings.records.store import RESERVED, ConsentRecord, LedgerEntry, Profile, RuleRecord, VersionRecord
+from tidings.wire.decisions import decode as decode_decision
+from tidings.wire.decisions import encode as encode_decision
 
 
 def profile(seen: Seen) -> Profile | None:

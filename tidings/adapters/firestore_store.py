@@ -20,7 +20,7 @@ an index entry for every trait of everybody costs more than the trait.
 Production needs:
 * the composite indexes of terraform/firestore.tf: `ledger` by person, by rule and by status, `feedback` by send_id,
   `receipts` by person_digest;
-* time-to-live policies on `expires_at` of the collection groups that have it, see `tidings.retention`;
+* time-to-live policies on `expires_at` of the collection groups that have it, see `tidings.records.retention`;
 * of the single-field indexes only those of terraform/firestore.tf. The other fields of `profiles`, `consent`,
   `activity`, `feedback`, `origins`, `versions` and `ledger` want an exemption: they are large, or they rise with the
   clock. `ledger.updated_at` rises too, and so bounds the ledger to 500 writes a second, which is about 160 mails.
@@ -37,14 +37,14 @@ from google.cloud import firestore
 from google.cloud.firestore_v1.base_query import FieldFilter
 from msgspec.structs import replace
 
-from tidings import ledger, profiles, retention
 from tidings.adapters import firestore_records as wire
 from tidings.adapters.firestore_access import MAX_COMMIT_BYTES, Document, Fields, Seen, patient
 from tidings.adapters.firestore_mail import MailRecords
 from tidings.adapters.firestore_values import document_id, faults, instants, pack
-from tidings.decisions import Decision, Reason
 from tidings.errors import InvalidRuleError
-from tidings.store import (
+from tidings.mailing import ledger
+from tidings.records import profiles, retention
+from tidings.records.store import (
     ERASED,
     RESERVED,
     Activity,
@@ -60,6 +60,7 @@ from tidings.store import (
     Suppression,
     VersionRecord,
 )
+from tidings.wire.decisions import Decision, Reason
 
 MAX_PEOPLE = 100
 """Profiles in one commit: few, because each is read before it is written, and one lost race runs them all again."""
@@ -84,7 +85,7 @@ class _Change(Generic[_T]):
 
 
 class FirestoreStore(MailRecords):
-    """`tidings.store.Store` in one Firestore database (native mode).
+    """`tidings.records.store.Store` in one Firestore database (native mode).
 
     Args:
         project: the Google Cloud project.

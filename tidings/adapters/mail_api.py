@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import httpx
 
-from tidings import retry_after
 from tidings.errors import RefusedError, TemporaryError, TidingsError, UnknownOutcomeError
+from tidings.mailing import retry_after
 
 Verdicts = Sequence[tuple[str, type[TidingsError]]]
 """Whose fault an answer is: `<status> <the provider's own code, or ->`, the first match wins."""

@@ -12,7 +12,7 @@ from tidings.adapters import mail_api, mail_url
 from tidings.adapters.mail_api import MailApi, Verdicts
 from tidings.adapters.mail_url import MailUrl
 from tidings.errors import AddressError, TemporaryError
-from tidings.mail import SEND_ID, Mail
+from tidings.mailing.mail import SEND_ID, Mail
 from tidings.settings import SettingsError
 
 VERDICTS: Verdicts = (

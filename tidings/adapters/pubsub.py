@@ -30,8 +30,8 @@ from google.pubsub_v1 import PublisherClient, SubscriberClient, types
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
-from tidings import topics
 from tidings.errors import PublishError, TidingsError
+from tidings.wire import topics
 
 EMULATOR = "PUBSUB_EMULATOR_HOST"
 """When it is set, that address is asked, without credentials."""

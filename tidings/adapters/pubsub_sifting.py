@@ -28,7 +28,7 @@ from google.pubsub_v1 import SubscriberClient
 
 from tidings.adapters.pubsub import EMULATOR, MAX_MESSAGES, subscriber, subscription_path
 from tidings.errors import PublishError
-from tidings.topics import Message, Sifted, Waiting
+from tidings.wire.topics import Message, Sifted, Waiting
 
 LEASE_SECONDS = 60
 """So long a message is held at a time: if this process dies, the others see it again after that."""

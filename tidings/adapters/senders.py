@@ -21,8 +21,8 @@ import msgspec
 from tidings.adapters import mail_url
 from tidings.adapters.mail_url import MailUrl
 from tidings.adapters.smtp import SmtpSender
-from tidings.dkim import Signer
-from tidings.mail import Mail, Sender
+from tidings.mailing.dkim import Signer
+from tidings.mailing.mail import Mail, Sender
 from tidings.settings import Settings, SettingsError
 
 APIS = {"sendgrid": "SendGridSender", "mailgun": "MailgunSender", "postmark": "PostmarkSender", "ses": "SesSender"}

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 
 from tidings.adapters import mail_url
 from tidings.adapters.smtp_connections import Connection, Connections, Server, unreachable
-from tidings.bounces import Verdict, classify
 from tidings.errors import (
     AddressError,
     DeadAddressError,
@@ -16,13 +15,14 @@ from tidings.errors import (
     TidingsError,
     UnknownOutcomeError,
 )
-from tidings.mail import Mail
+from tidings.feedback.bounces import Verdict, classify
+from tidings.mailing.mail import Mail
 from tidings.settings import SettingsError
 
 REFUSALS: tuple[tuple[str, type[TidingsError] | None], ...] = (
     (r"(MAIL|RCPT|DATA) 4\d\d .*", TemporaryError),
     (r"(MAIL|RCPT|DATA) 530 .*", TemporaryError),  # it wants TLS or a login: the operator's fault, not the mail's
-    (r"(RCPT|DATA) 5\d\d 5\..*", None),  # the enhanced status says it better, see `tidings.bounces`
+    (r"(RCPT|DATA) 5\d\d 5\..*", None),  # the enhanced status says it better, see `tidings.feedback.bounces`
     (r"RCPT 55[013] -", AddressError),  # no enhanced status: at RCPT these codes speak of the mailbox
     (r"(MAIL|RCPT|DATA) 5\d\d .*", RefusedError),  # 552 too large, 554 spam: the next mail may pass
     (r"DATA .*", UnknownOutcomeError),  # no answer that SMTP knows

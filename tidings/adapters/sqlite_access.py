@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from tidings.errors import StoreError
-from tidings.feedback import Origin
+from tidings.records.feedback import Origin
 from tidings.settings import SettingsError
 
 SCHEMAS = (

@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from tidings import retention
 from tidings.adapters.sqlite_access import Access, as_json, instant, keep_origin, micros
 from tidings.errors import StoreError
-from tidings.feedback import Feedback, Origin
-from tidings.store import Receipt
+from tidings.records import retention
+from tidings.records.feedback import Feedback, Origin
+from tidings.records.store import Receipt
 
 _OF_A_PERSON = ("profiles", "consent", "activity", "feedback", "ledger", "origins")
 _KEPT = (
@@ -23,7 +23,7 @@ _KEPT = (
 
 
 class MailRecords(Access):
-    """The second half of `tidings.store.Store`."""
+    """The second half of `tidings.records.store.Store`."""
 
     # --- what comes back
 

@@ -9,12 +9,12 @@ from uuid import uuid4
 import msgspec
 from msgspec.structs import replace
 
-from tidings import ledger, profiles
 from tidings.adapters.sqlite_access import as_json, instant, keep_origin, micros
 from tidings.adapters.sqlite_mail import MailRecords
-from tidings.decisions import Decision, Reason
-from tidings.feedback import Origin
-from tidings.store import (
+from tidings.mailing import ledger
+from tidings.records import profiles
+from tidings.records.feedback import Origin
+from tidings.records.store import (
     ERASED,
     RESERVED,
     Activity,
@@ -30,13 +30,14 @@ from tidings.store import (
     Suppression,
     VersionRecord,
 )
+from tidings.wire.decisions import Decision, Reason
 
 _T = TypeVar("_T")
 _Table = Literal["rules", "segments"]
 
 
 class SqliteStore(MailRecords):
-    """`tidings.store.Store` in a file, or in memory (`:memory:`) for the threads of one process.
+    """`tidings.records.store.Store` in a file, or in memory (`:memory:`) for the threads of one process.
 
     Args:
         path: the file; it is created, its folder is not.

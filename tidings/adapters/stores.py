@@ -1,8 +1,8 @@
 """The one place that knows which stores there are."""
 
 from tidings.adapters.sqlite_store import SqliteStore
+from tidings.records.store import Store
 from tidings.settings import SettingsError
-from tidings.store import Store
 
 
 def open_store(url: str, project: str) -> Store:

@@ -6,12 +6,12 @@ from typing import Any
 import msgspec
 
 from tidings.backtest.findings import Example
-from tidings.decisions import Decision, Trigger
 from tidings.errors import InvalidEventError, TemplateError
-from tidings.facts import mail_facts
+from tidings.mailing.facts import mail_facts
+from tidings.records.store import Profile
 from tidings.rendering import render
 from tidings.settings import Settings
-from tidings.store import Profile
+from tidings.wire.decisions import Decision, Trigger
 
 _SENDER = Settings(
     secret="no mail of a backtest ever leaves",  # noqa: S106 - signs links that lead nowhere

@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from tidings.decisions import Decision
-from tidings.difference import Counts
+from tidings.backtest.difference import Counts
+from tidings.wire.decisions import Decision
 
 DELAYS = (
     ("15 minutes", 15), ("1 hour", 60), ("6 hours", 360), ("1 day", 1440), ("2 days", 2880), ("3 days", 4320),

@@ -12,18 +12,20 @@ from typing import Any
 
 import msgspec
 
-from tidings import consent, difference, profiles
+from tidings.backtest import difference
+from tidings.backtest.difference import Difference
 from tidings.backtest.findings import DELAYS, Example, Findings
 from tidings.backtest.question import Question
-from tidings.conditions import paths_of
-from tidings.decisions import Decision
-from tidings.difference import Difference
-from tidings.engine import Engine
-from tidings.events import Event, instant, millis, receipt
+from tidings.deciding.engine import Engine
+from tidings.deciding.replay import replay
 from tidings.history.decided import order, write_sorted
-from tidings.replay import replay
-from tidings.rule_set import RuleSet
-from tidings.store import ConsentRecord, Profile
+from tidings.permission import consent
+from tidings.records import profiles
+from tidings.records.store import ConsentRecord, Profile
+from tidings.rollout.rule_set import RuleSet
+from tidings.rules.conditions import paths_of
+from tidings.wire.decisions import Decision
+from tidings.wire.events import Event, instant, millis, receipt
 
 _Firing = tuple[str, str, datetime]
 """What the decisions of one firing share, whoever they are under: entry key, episode (`once` names several), due."""

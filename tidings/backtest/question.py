@@ -6,11 +6,11 @@ from datetime import datetime
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
-from tidings.events import EVENT_TYPES
-from tidings.rule_set import RuleSet
-from tidings.rulebook import compile_rule
-from tidings.rules import Rule
-from tidings.selectors import ANY
+from tidings.deciding.rulebook import compile_rule
+from tidings.rollout.rule_set import RuleSet
+from tidings.rules.rule import Rule
+from tidings.rules.selectors import ANY
+from tidings.wire.events import EVENT_TYPES
 
 DEFAULT_GOAL = "Order Completed"
 

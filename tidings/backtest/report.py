@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 
 from tidings.backtest import unknowns
+from tidings.backtest.difference import Counts
 from tidings.backtest.examples import Shown, show
 from tidings.backtest.findings import DELAYS, Findings, Goals
 from tidings.backtest.part import Row
 from tidings.backtest.question import Question
-from tidings.difference import Counts
 from tidings.explaining.rules_told import trigger_yaml
 from tidings.history.gather import Gathered
 
@@ -122,7 +122,7 @@ class Collisions(_Told, frozen=True, kw_only=True):
 
 
 class Change(_Told, frozen=True, kw_only=True):
-    """The difference to the current version, decision by decision; see `tidings.difference`."""
+    """The difference to the current version, decision by decision; see `tidings.backtest.difference`."""
 
     version: str
     counts: Counts

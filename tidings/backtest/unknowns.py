@@ -6,9 +6,9 @@ from datetime import datetime
 from tidings import durations
 from tidings.backtest.findings import Findings
 from tidings.backtest.question import Question
-from tidings.conditions import paths_of
 from tidings.documents import nearest
 from tidings.history.gather import MOST_NAMES, Gathered
+from tidings.rules.conditions import paths_of
 
 
 def sentences(question: Question, found: Findings, past: Gathered, until: datetime) -> Iterator[str]:

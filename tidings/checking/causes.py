@@ -1,8 +1,8 @@
 """What the mail of one rule does to another: it comes back as a report, and a rule may begin with that.
 
-See `tidings.email_events`. Where no report about that mail fits, there is no link; and a rule that stops by itself
-(`re_entry: once`) has none. Score and segment are left out: neither fires again while it stays above the threshold, or
-in the segment, so nothing can run away through them.
+See `tidings.feedback.email_events`. Where no report about that mail fits, there is no link; and a rule that stops by
+itself (`re_entry: once`) has none. Score and segment are left out: neither fires again while it stays above the
+threshold, or in the segment, so nothing can run away through them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 from tidings.checking.contradictions import clash, is_implied
 from tidings.checking.places import Placed, starts_of
-from tidings.conditions import Condition, paths_of, segments_of
-from tidings.decisions import PERSON, REASONS
-from tidings.email_events import NAMES, SENT, SUPPRESSED
-from tidings.kinds.session_ended import SessionCount
-from tidings.own_mail import REPORTS
-from tidings.rules import Rule
-from tidings.surroundings import Pause
+from tidings.feedback.email_events import NAMES, SENT, SUPPRESSED
+from tidings.rules.conditions import Condition, paths_of, segments_of
+from tidings.rules.kinds.session_ended import SessionCount
+from tidings.rules.own_mail import REPORTS
+from tidings.rules.rule import Rule
+from tidings.rules.surroundings import Pause
+from tidings.wire.decisions import PERSON, REASONS
 
 CLICKED = NAMES["clicked"]
 CAUSED: Mapping[str, Mapping[str, Any]] = {

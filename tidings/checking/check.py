@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from tidings import documents, segments
+from tidings import documents
 from tidings.checking import habits, loops, names, never, template_data
 from tidings.checking.findings import Finding, Remark, errors, shown
 from tidings.checking.lines import Lines, lines
@@ -16,9 +16,10 @@ from tidings.checking.observed import Observed, Question
 from tidings.checking.places import counted_by, events_of
 from tidings.checking.template_data import Message
 from tidings.errors import InvalidRuleError
-from tidings.rule_set import read as read_rule
-from tidings.rules import Rule
-from tidings.segments import Segment
+from tidings.rollout.rule_set import read as read_rule
+from tidings.rules import segments
+from tidings.rules.rule import Rule
+from tidings.rules.segments import Segment
 
 What = Literal["rule", "segment"]
 

@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Any, NamedTuple
 
-from tidings.conditions import (
+from tidings.durations import LONGEST
+from tidings.rules.conditions import (
     MISSING,
     Condition,
     Predicate,
@@ -22,11 +23,10 @@ from tidings.conditions import (
     TypeMismatchError,
     compile_condition,
 )
-from tidings.durations import LONGEST
-from tidings.events import ObjectName
-from tidings.kinds.activity import Activity
-from tidings.segments import Performed, Segment, Where
-from tidings.selectors import Selector
+from tidings.rules.kinds.activity import Activity
+from tidings.rules.segments import Performed, Segment, Where
+from tidings.rules.selectors import Selector
+from tidings.wire.events import ObjectName
 
 _MOST_WAYS = 256
 """A condition that can be true in more ways than this is taken to be possible."""

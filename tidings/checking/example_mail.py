@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 import msgspec
 
-from tidings.decisions import PERSON, Decision, MailKind, Trigger, send_id
 from tidings.errors import TemplateError
-from tidings.facts import mail_facts
+from tidings.mailing.facts import mail_facts
+from tidings.records.store import Activity, Profile
 from tidings.rendering import Rendered
 from tidings.settings import Settings
-from tidings.store import Activity, Profile
+from tidings.wire.decisions import PERSON, Decision, MailKind, Trigger, send_id
 
 Render = Callable[[str, Mapping[str, Any]], Rendered]
 """Renders one message with facts; raises `TemplateError`."""
@@ -124,7 +124,7 @@ def rendered(
 
     Raises:
         TemplateError: it cannot be rendered.
-        SettingsError: as `tidings.facts.mail_facts` does.
+        SettingsError: as `tidings.mailing.facts.mail_facts` does.
     """
     traits = dict(example.person.traits)
     if language is not None:

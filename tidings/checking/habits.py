@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from tidings.checking.findings import Remark
-from tidings.rules import Rule
-from tidings.surroundings import FrequencyCap
+from tidings.rules.rule import Rule
+from tidings.rules.surroundings import FrequencyCap
 
 
 def in_rule(rule: Rule) -> Iterator[Remark]:

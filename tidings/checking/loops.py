@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tidings.checking.causes import CLICKED, Fed, Link, fed
 from tidings.checking.findings import Remark, Severity
-from tidings.rules import Rule
-from tidings.surroundings import DEFAULT_CAP
+from tidings.rules.rule import Rule
+from tidings.rules.surroundings import DEFAULT_CAP
 
 SLOW = DEFAULT_CAP.per // DEFAULT_CAP.max
 """Milliseconds from one mail to the next that nobody calls too fast: as the default frequency cap has it."""

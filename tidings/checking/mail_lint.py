@@ -38,7 +38,7 @@ def lint(mail: Rendered, *, is_marketing: bool, unsubscribe: str, postal_address
 
     Args:
         mail: as it would be sent.
-        is_marketing: whether it needs a way out and a postal address, by law and by `tidings.message`.
+        is_marketing: whether it needs a way out and a postal address, by law and by `tidings.mailing.message`.
         unsubscribe: the link that it was given; empty when it was given none.
         postal_address: the address that it was given.
     """

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from tidings.checking.findings import Remark
 from tidings.checking.observed import Observed, Question, of_any
 from tidings.checking.places import Placed, starts_of
-from tidings.conditions import Condition
-from tidings.event_names import nearly
-from tidings.rules import Rule
-from tidings.selectors import Selector
+from tidings.ingest.event_names import nearly
+from tidings.rules.conditions import Condition
+from tidings.rules.rule import Rule
+from tidings.rules.selectors import Selector
 
 _ALIKE = 0.8
 """How like each other two names must be, of 1, for the one to be suggested in the place of the other."""

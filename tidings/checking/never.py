@@ -7,11 +7,11 @@ from typing import Any
 from tidings.checking.contradictions import covers, parts_that_clash
 from tidings.checking.findings import Remark
 from tidings.checking.places import Placed, events_of, starts_of, stops_of
-from tidings.conditions import Condition, paths_of
-from tidings.kinds.session_ended import SessionCount
-from tidings.rulebook import compile_rule
-from tidings.rules import Rule
-from tidings.segments import Segment
+from tidings.deciding.rulebook import compile_rule
+from tidings.rules.conditions import Condition, paths_of
+from tidings.rules.kinds.session_ended import SessionCount
+from tidings.rules.rule import Rule
+from tidings.rules.segments import Segment
 
 _Segments = Mapping[str, Segment]
 

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from tidings.conditions import MISSING, UNREADABLE, Predicate, getter
-from tidings.counting import signature
-from tidings.events import Event
-from tidings.selectors import ANY, Selector
+from tidings.rules.conditions import MISSING, UNREADABLE, Predicate, getter
+from tidings.rules.counting import signature
+from tidings.rules.selectors import ANY, Selector
+from tidings.wire.events import Event
 
 
 class Question(NamedTuple):

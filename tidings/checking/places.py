@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
-from tidings.kinds.activity import ACTIVITY
-from tidings.rules import Rule
-from tidings.segments import Segment
-from tidings.selectors import Selector
+from tidings.rules.kinds.activity import ACTIVITY
+from tidings.rules.rule import Rule
+from tidings.rules.segments import Segment
+from tidings.rules.selectors import Selector
 
 Role = Literal["start", "reset", "none_of", "exit_on", "unless", "counted"]
 

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tidings import categories, sending
 from tidings.checking.findings import Finding, errors
 from tidings.checking.lines import lines
 from tidings.errors import InvalidRuleError
+from tidings.mailing import sending
+from tidings.permission import categories
 
 FOLDER = "policy"
 _FILES: Mapping[str, Callable[[str], object]] = {categories.FILE: categories.load, sending.FILE: sending.load}

@@ -10,10 +10,10 @@ from tidings.checking.catalogue import catalogue
 from tidings.checking.example_mail import Example, Render
 from tidings.checking.findings import Finding, Severity
 from tidings.checking.template_data import Message, never_there
-from tidings.decisions import MailKind
 from tidings.errors import TemplateError
 from tidings.rendering.files import BODIES
-from tidings.rules import Rule
+from tidings.rules.rule import Rule
+from tidings.wire.decisions import MailKind
 
 _PLACE = re.compile(r"(?P<file>\S+), line (?P<line>\d+): (?P<reason>.*)", re.DOTALL)
 

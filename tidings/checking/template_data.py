@@ -1,9 +1,9 @@
 """Templates that need what the trigger does not give: mails that would end as `render_failed`.
 
-What a template is shown depends on the kind of trigger (see `tidings.turn`): the event at hand, those that the rule has
-kept, or one that stands for time that has passed. A property counts as promised when the past has it in every event;
-without a past, when a condition asks for it, or a spec says that every such event has it. Of an event that no spec
-knows, `example.json` is all that there is to go by.
+What a template is shown depends on the kind of trigger (see `tidings.deciding.turn`): the event at hand, those that the
+rule has kept, or one that stands for time that has passed. A property counts as promised when the past has it in every
+event; without a past, when a condition asks for it, or a spec says that every such event has it. Of an event that no
+spec knows, `example.json` is all that there is to go by.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,14 +14,14 @@ from tidings.checking.expressions import Needs, Place
 from tidings.checking.findings import Remark
 from tidings.checking.observed import Observed, Question
 from tidings.checking.places import Placed, counted_by, starts_of
-from tidings.conditions import Condition
 from tidings.documents import nearest
-from tidings.event_names import OF_PAGES, nearly, promised
-from tidings.links import CONFIRMED_EVENTS
-from tidings.rules import Rule
-from tidings.segments import Segment
-from tidings.selectors import Selector
-from tidings.surroundings import Send
+from tidings.ingest.event_names import OF_PAGES, nearly, promised
+from tidings.mailing.links import CONFIRMED_EVENTS
+from tidings.rules.conditions import Condition
+from tidings.rules.rule import Rule
+from tidings.rules.segments import Segment
+from tidings.rules.selectors import Selector
+from tidings.rules.surroundings import Send
 
 _FACTS: Mapping[str, set[str] | None] = {
     "person": {"id", "traits"},
@@ -33,7 +33,7 @@ _FACTS: Mapping[str, set[str] | None] = {
     "activity": None,
     "language": None,
 }
-"""What `tidings.facts` gives, and `tidings.rendering`, two levels deep; None where there is nothing to look into."""
+"""What `mailing.facts` gives, and `tidings.rendering`, two levels deep; None where there is nothing to look into."""
 
 
 class Message(NamedTuple):
@@ -156,7 +156,7 @@ def never_there(path: str) -> str:
 
 
 def _asks(rule: Rule, send: Send, events: Iterable[Shown]) -> bool:
-    """Whether every mail of this rule is about something that is confirmed by a link, see `tidings.links`."""
+    """Whether every mail of this rule is about something that is confirmed by a link, see `tidings.mailing.links`."""
     names = {one.selector.event if one.selector else None for one in events}
     return rule.kind == "transactional" and send.to == "person" and names <= set(CONFIRMED_EVENTS)
 

@@ -11,17 +11,18 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from tidings import clock_times, durations, rule_set
+from tidings import clock_times, durations
 from tidings.adapters.stores import open_store
 from tidings.commands.exits import RefusedError, UsageError
 from tidings.history import sources
 from tidings.history.gather import Window
 from tidings.history.run import Progress as Tell
 from tidings.history.sources import Unit
-from tidings.quiet_hours import zone_of
-from tidings.rule_set import RuleSet
-from tidings.rule_source import in_force
-from tidings.store import Store
+from tidings.records.store import Store
+from tidings.rollout import rule_set
+from tidings.rollout.rule_set import RuleSet
+from tidings.rollout.rule_source import in_force
+from tidings.rules.quiet_hours import zone_of
 
 EVENTS = """where the events are: files of JSON Lines, as on the events topic, gzip or not; patterns such as
 'events/2026-03-*.jsonl.gz'; or the archive, bigquery:PROJECT.DATASET.TABLE"""

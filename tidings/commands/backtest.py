@@ -17,11 +17,11 @@ from tidings.backtest.report import Report
 from tidings.commands import arguments
 from tidings.commands.exits import Exit, RefusedError, UsageError
 from tidings.commands.replay import refuse_broken, write_lines
-from tidings.events import instant
 from tidings.history import run as histories
 from tidings.history.decided import merged
-from tidings.rule_set import RuleSet, read
-from tidings.rules import Rule
+from tidings.rollout.rule_set import RuleSet, read
+from tidings.rules.rule import Rule
+from tidings.wire.events import instant
 
 EXAMPLE = """example:
   tidings backtest rules/cart-abandoned.yaml 'events/*.jsonl.gz' --rules live-rules --html report.html

@@ -4,7 +4,7 @@ import argparse
 
 from tidings.commands import arguments, asking, letters, somebody
 from tidings.commands.exits import Exit, RefusedError
-from tidings.letters import Found
+from tidings.dead_letters.letters import Found
 
 EXAMPLE = """  tidings dead-letters drop --step collect --older-than 2d
   tidings dead-letters drop --id 10284712 --yes

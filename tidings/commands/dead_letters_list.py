@@ -14,7 +14,7 @@ from rich.table import Table
 from tidings.commands import arguments, letters, somebody
 from tidings.commands.exits import Exit
 from tidings.commands.replay import write_lines
-from tidings.letters import Count, Found, Kind
+from tidings.dead_letters.letters import Count, Found, Kind
 from tidings.printable import printable
 
 EXAMPLE = """  tidings dead-letters list

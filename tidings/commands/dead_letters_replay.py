@@ -15,9 +15,9 @@ from tidings.adapters.pubsub import Publisher
 from tidings.commands import arguments, letters, somebody
 from tidings.commands.exits import Exit
 from tidings.commands.replay import write_lines
-from tidings.letters import Found
+from tidings.dead_letters.letters import Found
+from tidings.dead_letters.redrive import Redrive, StaysError
 from tidings.printable import printable
-from tidings.redrive import Redrive, StaysError
 
 EXAMPLE = """  tidings dead-letters replay --reason render_failed --dry-run
   tidings dead-letters replay --reason render_failed --newer-than 6h

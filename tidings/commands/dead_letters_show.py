@@ -11,9 +11,9 @@ import sys
 from tidings.adapters.pubsub import Publisher
 from tidings.commands import arguments, letters, somebody
 from tidings.commands.exits import Exit, RefusedError
-from tidings.letters import Found
+from tidings.dead_letters.letters import Found
+from tidings.dead_letters.redrive import Redrive, StaysError
 from tidings.printable import printable
-from tidings.redrive import Redrive, StaysError
 
 EXAMPLE = """  tidings dead-letters show 10284712
   tidings dead-letters show 10284712 --payload > event.json"""

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import msgspec
 
-from tidings import rule_set
 from tidings.commands import arguments, rule_files
 from tidings.commands.exits import Exit, UsageError
 from tidings.explaining import feed, ledger, text
@@ -20,9 +19,10 @@ from tidings.explaining.trace import trace
 from tidings.explaining.verify import end_of, verify
 from tidings.history.gather import Window
 from tidings.printable import printable
-from tidings.rule_set import RuleSet
-from tidings.rule_source import in_force
-from tidings.store import Activity, LedgerEntry, Store
+from tidings.records.store import Activity, LedgerEntry, Store
+from tidings.rollout import rule_set
+from tidings.rollout.rule_set import RuleSet
+from tidings.rollout.rule_source import in_force
 
 EXAMPLE = """example:
   tidings explain 3f6c2a90 --store sqlite:.tidings/store.db

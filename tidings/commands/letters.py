@@ -4,13 +4,14 @@ import argparse
 from collections.abc import Callable
 from datetime import datetime
 
-from tidings import clock_times, durations, letters
+from tidings import clock_times, durations
 from tidings.adapters.pubsub_sifting import look_through
 from tidings.commands import rule_files
 from tidings.commands.exits import UsageError
-from tidings.letters import Found, Selection
+from tidings.dead_letters import letters
+from tidings.dead_letters.letters import Found, Selection
 from tidings.settings import Settings
-from tidings.topics import Sifted
+from tidings.wire.topics import Sifted
 
 STEPS = ("collect", "decode", "decide", "deliver", "hooks", "pubsub", letters.FOREIGN)
 HELD = "What is looked at is held meanwhile: nobody else sees it for so long, or for a minute if this is cut off."

@@ -12,7 +12,7 @@ from tidings.commands import archives, arguments, asking, somebody
 from tidings.commands.exits import Exit, RefusedError
 from tidings.history.sources import HistoryError
 from tidings.privacy.erasure import erase, erase_address, known_by
-from tidings.store import Receipt, Store
+from tidings.records.store import Receipt, Store
 
 EXAMPLE = """  tidings privacy erase --person u:123
   tidings privacy erase --address - --archive bigquery:shop.tidings.events --yes < address.txt

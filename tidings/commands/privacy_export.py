@@ -10,7 +10,7 @@ from tidings.commands.exits import Exit, RefusedError
 from tidings.history.gather import Window
 from tidings.privacy.erasure import people_at
 from tidings.privacy.export import export
-from tidings.store import Store
+from tidings.records.store import Store
 
 EXAMPLE = """  tidings privacy export --person u:123 --archive bigquery:shop.tidings.events --out ann.json
   tidings privacy export --address - < address.txt"""

@@ -4,8 +4,8 @@ import argparse
 
 from tidings.commands import arguments, asking, somebody
 from tidings.commands.exits import Exit, RefusedError
-from tidings.consent import address_digest
-from tidings.store import ERASED
+from tidings.permission.consent import address_digest
+from tidings.records.store import ERASED
 
 EXAMPLE = """  tidings privacy lift --address - --yes < address.txt
 

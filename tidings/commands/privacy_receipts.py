@@ -6,7 +6,7 @@ import msgspec
 
 from tidings.commands import arguments, somebody
 from tidings.commands.exits import Exit, RefusedError
-from tidings.consent import address_digest, person_digest
+from tidings.permission.consent import address_digest, person_digest
 
 EXAMPLE = """  tidings privacy receipts --person u:123
   tidings privacy receipts --json

@@ -4,7 +4,7 @@ import argparse
 
 from tidings.commands import arguments, somebody
 from tidings.commands.exits import Exit
-from tidings.consent import address_digest
+from tidings.permission.consent import address_digest
 
 EXAMPLE = """  tidings privacy suppress --address - --reason "asked by phone" < address.txt"""
 

@@ -13,7 +13,7 @@ from tidings.commands.exits import Exit, RefusedError
 from tidings.history import run as histories
 from tidings.history.decided import Decide, Tally, merged
 from tidings.history.gather import Gathered
-from tidings.rule_set import RuleSet
+from tidings.rollout.rule_set import RuleSet
 
 EXAMPLE = """example:
   tidings replay 'events/*.jsonl.gz' --rules rules --since 2026-03-02 --until 2026-03-09 > decisions.jsonl

@@ -10,12 +10,12 @@ from typing import Any
 from tidings import rendering
 from tidings.commands import arguments, asking
 from tidings.commands.exits import RefusedError
-from tidings.document_text import difference
 from tidings.documents import fault, parse_file, unknown
 from tidings.errors import InvalidRuleError
-from tidings.pushing import Checked, Key, check, put, stored
-from tidings.store import RuleRecord, Store
-from tidings.versions import as_stored, same
+from tidings.records.store import RuleRecord, Store
+from tidings.rollout.document_text import difference
+from tidings.rollout.pushing import Checked, Key, check, put, stored
+from tidings.rollout.versions import as_stored, same
 
 DEFAULT_STORE = "sqlite:.tidings/store.db"
 SOON = "The running system takes it up within ten seconds."

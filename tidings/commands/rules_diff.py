@@ -5,8 +5,8 @@ from pathlib import Path
 
 from tidings.commands import arguments, rule_files
 from tidings.commands.exits import Exit
-from tidings.pushing import stored
-from tidings.versions import same
+from tidings.rollout.pushing import stored
+from tidings.rollout.versions import same
 
 EXAMPLE = """example:
   tidings rules diff

@@ -8,10 +8,10 @@ from rich.table import Table
 
 from tidings.commands import arguments, rule_files
 from tidings.commands.exits import Exit, RefusedError
-from tidings.document_text import dump
-from tidings.pushing import Key, stored
-from tidings.store import RuleRecord, VersionRecord
-from tidings.versions import same
+from tidings.records.store import RuleRecord, VersionRecord
+from tidings.rollout.document_text import dump
+from tidings.rollout.pushing import Key, stored
+from tidings.rollout.versions import same
 
 EXAMPLE = """example:
   tidings rules history cart-abandoned

@@ -10,8 +10,8 @@ from rich.table import Table
 from tidings.commands import arguments, rule_files
 from tidings.commands.exits import Exit
 from tidings.commands.replay import write_lines
-from tidings.pushing import Key, stored
-from tidings.store import RuleRecord
+from tidings.records.store import RuleRecord
+from tidings.rollout.pushing import Key, stored
 
 EXAMPLE = """example:
   tidings rules list

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from tidings.commands import arguments, asking, rule_files
 from tidings.commands.exits import Exit, RefusedError
-from tidings.document_text import MODELINE, dump
-from tidings.pushing import Key, stored
-from tidings.versions import same
+from tidings.rollout.document_text import MODELINE, dump
+from tidings.rollout.pushing import Key, stored
+from tidings.rollout.versions import same
 
 EXAMPLE = """example:
   tidings rules pull

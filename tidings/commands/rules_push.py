@@ -8,14 +8,14 @@ from rich.console import Console
 from rich.table import Table
 
 from tidings import durations
+from tidings.backtest.difference import Counts
 from tidings.backtest.report import Report
 from tidings.commands import arguments, asking, backtest, rule_files
 from tidings.commands.exits import Exit
-from tidings.difference import Counts
-from tidings.pushing import Checked, Key, changed, stored
-from tidings.rule_set import RuleSet
-from tidings.rule_source import in_force
-from tidings.store import Store
+from tidings.records.store import Store
+from tidings.rollout.pushing import Checked, Key, changed, stored
+from tidings.rollout.rule_set import RuleSet
+from tidings.rollout.rule_source import in_force
 
 EXAMPLE = """example:
   tidings rules push

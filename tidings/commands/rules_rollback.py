@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from tidings.commands import arguments, asking, rule_files
 from tidings.commands.exits import Exit, RefusedError
 from tidings.commands.rules_history import of_version
-from tidings.pushing import Key, stored
-from tidings.store import RuleRecord, VersionRecord
-from tidings.versions import earlier
+from tidings.records.store import RuleRecord, VersionRecord
+from tidings.rollout.pushing import Key, stored
+from tidings.rollout.versions import earlier
 
 EXAMPLE = """example:
   tidings rules rollback cart-abandoned

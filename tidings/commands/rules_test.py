@@ -9,13 +9,15 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from tidings import documents, playing, rule_set
+from tidings import documents
 from tidings.commands import story_files
 from tidings.commands.exits import Exit
 from tidings.errors import InvalidRuleError
-from tidings.playing import Difference
-from tidings.rule_set import RuleSet
-from tidings.stories import Story
+from tidings.rollout import rule_set
+from tidings.rollout.rule_set import RuleSet
+from tidings.simulating import playing
+from tidings.simulating.playing import Difference
+from tidings.simulating.stories import Story
 
 EXAMPLE = """example:
   tidings rules test

@@ -2,9 +2,9 @@
 
 import argparse
 
-from tidings import breaker
 from tidings.commands import arguments, rule_files
 from tidings.commands.exits import Exit
+from tidings.mailing import breaker
 
 EXAMPLE = """example:
   tidings sending resume

@@ -9,14 +9,15 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from tidings import breaker, durations, retry_after, sending
-from tidings.allowances import named_windows
+from tidings import durations
 from tidings.commands import arguments, rule_files
 from tidings.commands.exits import Exit
 from tidings.commands.replay import write_lines
+from tidings.mailing import breaker, retry_after, sending
+from tidings.mailing.allowances import named_windows
+from tidings.mailing.sending import HOUR, PROVIDERS, Sending
 from tidings.printable import printable
-from tidings.sending import HOUR, PROVIDERS, Sending
-from tidings.store import Store
+from tidings.records.store import Store
 
 EXAMPLE = """example:
   tidings sending status

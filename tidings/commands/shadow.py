@@ -8,16 +8,17 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from tidings import durations, shadows
+from tidings import durations
+from tidings.backtest import shadows
+from tidings.backtest.difference import Change, Pair
+from tidings.backtest.shadows import Comparison
 from tidings.commands import arguments, rule_files
 from tidings.commands.exits import Exit, RefusedError, UsageError
 from tidings.commands.replay import write_lines
-from tidings.difference import Change, Pair
 from tidings.documents import unknown
 from tidings.printable import printable
-from tidings.rule_source import in_force
-from tidings.shadows import Comparison
-from tidings.store import RuleRecord
+from tidings.records.store import RuleRecord
+from tidings.rollout.rule_source import in_force
 
 EXAMPLE = """example:
   tidings shadow cart-abandoned-30m

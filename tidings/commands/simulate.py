@@ -15,14 +15,16 @@ from typing import Any
 
 import msgspec
 
-from tidings import identity, rule_set, stories
 from tidings.commands import story_files
 from tidings.commands.exits import Exit, RefusedError, UsageError
+from tidings.deciding import identity
 from tidings.local import simulate
 from tidings.local.inboxes import Line
 from tidings.local.simulate import Told
 from tidings.local.terminal import Terminal
-from tidings.stories import Story
+from tidings.rollout import rule_set
+from tidings.simulating import stories
+from tidings.simulating.stories import Story
 
 EXAMPLE = """example:
   tidings simulate rules/stories/cart-abandoned.yaml -k "left alone" --show

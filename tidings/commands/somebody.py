@@ -15,9 +15,9 @@ from tidings.commands import rule_files
 from tidings.commands.exits import UsageError
 from tidings.explaining.ledger import key_of
 from tidings.local.folder import DataFolder
+from tidings.records.store import Receipt
 from tidings.settings import Settings, SettingsError
-from tidings.store import Receipt
-from tidings.topics import Sieve
+from tidings.wire.topics import Sieve
 
 PERSON = "their id: u:123 or 123, or a:xyz for a browser"
 ADDRESS = "their email address; - reads it from standard input, so that no shell history keeps it"

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tidings import stories
 from tidings.commands.exits import RefusedError
-from tidings.playing import Difference
-from tidings.stories import Story
-from tidings.story_documents import Ending
+from tidings.simulating import stories
+from tidings.simulating.playing import Difference
+from tidings.simulating.stories import Story
+from tidings.simulating.story_documents import Ending
 
 
 def add_choice(parser: argparse.ArgumentParser) -> None:

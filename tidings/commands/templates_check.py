@@ -9,12 +9,12 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from tidings import rule_set
 from tidings.adapters.renderer import Renderer
 from tidings.checking import template_check
 from tidings.commands.exits import Exit, RefusedError
 from tidings.commands.template_files import finder, folder_of, known
 from tidings.rendering import template_names, variants
+from tidings.rollout import rule_set
 
 EXAMPLE = """examples:
   tidings templates check

@@ -11,7 +11,7 @@ from tidings.checking import example_mail
 from tidings.commands import screenshots
 from tidings.commands.exits import Exit, RefusedError
 from tidings.commands.template_files import add, example, folder_of, known
-from tidings.message import build
+from tidings.mailing.message import build
 from tidings.rendering import variants
 
 EXAMPLE = """examples:

@@ -17,8 +17,8 @@ from tidings.adapters.senders import open_sender
 from tidings.checking import example_mail
 from tidings.commands.exits import Exit
 from tidings.commands.template_files import add, example, folder_of, known
-from tidings.decisions import send_id
-from tidings.message import ascii_address, build
+from tidings.mailing.message import ascii_address, build
+from tidings.wire.decisions import send_id
 
 MARK = "[Test] "
 PATIENCE = 60.0

@@ -2,9 +2,9 @@
 
 from typing import NamedTuple, get_args
 
-from tidings.decisions import Decision, GateName
 from tidings.explaining.explanation import MailerGate, Stop
-from tidings.store import ERASED, LedgerEntry
+from tidings.records.store import ERASED, LedgerEntry
+from tidings.wire.decisions import Decision, GateName
 
 
 class Advice(NamedTuple):

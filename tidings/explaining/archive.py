@@ -5,11 +5,11 @@ from datetime import datetime
 
 import msgspec
 
-from tidings import identity
-from tidings.events import Event
+from tidings.deciding import identity
 from tidings.history.gather import BrokenLine, Window
 from tidings.history.sources import Unit
 from tidings.history.stream import stream
+from tidings.wire.events import Event
 
 
 class Archived(msgspec.Struct):
@@ -60,7 +60,7 @@ def of_person(person: str, units: Sequence[Unit], window: Window) -> Archived:
 
 
 def history_of(person: str, heard: Iterable[Event]) -> list[Event]:
-    """What `tidings.replay.replay` needs to decide for a person again, or for an anonymous id until it joined one.
+    """What `replay` needs to decide for a person again, or for an anonymous id until it joined one.
 
     Args:
         person: as `Event.person`.

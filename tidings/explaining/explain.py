@@ -2,15 +2,15 @@
 
 import hashlib
 
-from tidings.decisions import PERSON, Decision
-from tidings.events import millis
 from tidings.explaining import feed as feeds
 from tidings.explaining import rules_told, timers
 from tidings.explaining.advice import ENGINE_GATES, stop_of_engine, stop_of_mailer
 from tidings.explaining.explanation import MAILER_GATES, Explanation, GateState, GateTold, Mailing, Stop
 from tidings.explaining.feed import Feed
-from tidings.rule_set import RuleSet
-from tidings.store import LedgerEntry
+from tidings.records.store import LedgerEntry
+from tidings.rollout.rule_set import RuleSet
+from tidings.wire.decisions import PERSON, Decision
+from tidings.wire.events import millis
 
 
 def explain(decision: Decision, entry: LedgerEntry, feed: Feed, rules: RuleSet, time_scale: float = 1.0) -> Explanation:

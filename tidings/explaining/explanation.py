@@ -54,7 +54,7 @@ class GateTold(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Mailing(msgspec.Struct, frozen=True, kw_only=True):
-    """What the ledger says of the mailer's part; see `tidings.store.LedgerEntry`."""
+    """What the ledger says of the mailer's part; see `tidings.records.store.LedgerEntry`."""
 
     status: str
     at: datetime

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from tidings.events import Event, receipt
 from tidings.explaining.explanation import Counted
-from tidings.store import Activity, Store
+from tidings.records.store import Activity, Store
+from tidings.wire.events import Event, receipt
 
 Feed = Mapping[str, tuple[str, datetime]]
 """messageId -> name and time."""

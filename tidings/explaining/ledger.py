@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from tidings import documents
 from tidings.errors import TidingsError
 from tidings.explaining import feed as feeds
-from tidings.rule_set import RuleSet
-from tidings.store import Activity, LedgerEntry, Store
+from tidings.records.store import Activity, LedgerEntry, Store
+from tidings.rollout.rule_set import RuleSet
 
 SHORTEST = 8
 """A part of a send id must have so many characters to be looked for."""

@@ -8,11 +8,11 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from tidings.engine import Outcome
-from tidings.events import Event, instant
-from tidings.kinds.base import NEVER, STOP, Tracker
-from tidings.rulebook import CompiledRule
-from tidings.state import PersonState
+from tidings.deciding.engine import Outcome
+from tidings.deciding.rulebook import CompiledRule
+from tidings.deciding.state import PersonState
+from tidings.rules.kinds.base import NEVER, STOP, Tracker
+from tidings.wire.events import Event, instant
 
 Word = Literal["fired", "outside", "run", "run ended", "started", "moved", "ended", "counted", "unreadable", "aside"]
 

@@ -3,12 +3,13 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 
-from tidings import rule_set, segments
 from tidings.errors import InvalidRuleError
-from tidings.rule_set import RuleSet
-from tidings.rules import Rule
-from tidings.store import Store, VersionRecord
-from tidings.versions import FIRST_SEEN
+from tidings.records.store import Store, VersionRecord
+from tidings.rollout import rule_set
+from tidings.rollout.rule_set import RuleSet
+from tidings.rollout.versions import FIRST_SEEN
+from tidings.rules import segments
+from tidings.rules.rule import Rule
 
 
 def rules_at(store: Store, at: datetime, now: RuleSet) -> RuleSet:

@@ -5,10 +5,10 @@ from typing import Any
 import yaml
 
 from tidings import durations
-from tidings.decisions import Decision
 from tidings.explaining.explanation import RuleTold
-from tidings.rule_set import RuleSet
-from tidings.rules import Rule
+from tidings.rollout.rule_set import RuleSet
+from tidings.rules.rule import Rule
+from tidings.wire.decisions import Decision
 
 _LENGTHS = frozenset({"within", "gap", "for"})
 """The fields of triggers that hold a length of time."""

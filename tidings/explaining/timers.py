@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from tidings import durations
-from tidings.decisions import Decision
-from tidings.events import millis
+from tidings.deciding.runs import plan
 from tidings.explaining.explanation import Counted, Timer
-from tidings.rules import Rule
-from tidings.runs import plan
+from tidings.rules.rule import Rule
+from tidings.wire.decisions import Decision
+from tidings.wire.events import millis
 
 _BY_KIND = {
     "not_performed": "{length} after the event that started the clock last, and nothing had ended it",

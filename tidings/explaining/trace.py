@@ -6,15 +6,15 @@ from typing import Literal
 
 import msgspec
 
-from tidings import identity
-from tidings.engine import Engine
-from tidings.events import Event, instant, millis, receipt
+from tidings.deciding import identity
+from tidings.deciding.engine import Engine
+from tidings.deciding.identity import Handover
+from tidings.deciding.state import PersonState
 from tidings.explaining.ledger import NotFoundError
 from tidings.explaining.meaning import Said, Watcher, Word, told
-from tidings.identity import Handover
-from tidings.kinds.base import NEVER
-from tidings.rule_set import RuleSet
-from tidings.state import PersonState
+from tidings.rollout.rule_set import RuleSet
+from tidings.rules.kinds.base import NEVER
+from tidings.wire.events import Event, instant, millis, receipt
 
 Ending = Literal["fired", "waits", "ended", "counted", "unreadable", "nothing", "draft"]
 
@@ -100,7 +100,7 @@ def trace(
 
 
 class _Past:
-    """As `tidings.replay.replay`, and somebody looks on."""
+    """As `tidings.deciding.replay.replay`, and somebody looks on."""
 
     def __init__(self, engine: Engine, person: str) -> None:
         self._engine = engine

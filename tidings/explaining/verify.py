@@ -6,9 +6,8 @@ from typing import Any
 
 import msgspec
 
-from tidings.decisions import Decision
-from tidings.engine import Engine
-from tidings.events import Event, millis
+from tidings.deciding.engine import Engine
+from tidings.deciding.replay import replay
 from tidings.explaining import archive, rules_told
 from tidings.explaining import feed as feeds
 from tidings.explaining.explain import explain
@@ -16,10 +15,11 @@ from tidings.explaining.explanation import Explanation, encode
 from tidings.explaining.feed import Feed
 from tidings.explaining.ledger import NotFoundError
 from tidings.explaining.trace import Trace, trace
-from tidings.replay import replay
-from tidings.rule_set import RuleSet
-from tidings.rules import Rule
-from tidings.store import LedgerEntry
+from tidings.records.store import LedgerEntry
+from tidings.rollout.rule_set import RuleSet
+from tidings.rules.rule import Rule
+from tidings.wire.decisions import Decision
+from tidings.wire.events import Event, millis
 
 MAY_DIFFER = """\
 What was decided while the pipeline was behind may come out otherwise without anything being wrong (the end of

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import msgspec
 
-from tidings import decisions
-from tidings.decisions import Decision
-from tidings.engine import Engine
-from tidings.events import Event, millis
+from tidings.deciding.engine import Engine
+from tidings.deciding.replay import replay
 from tidings.history.parts import append_record, read_records
-from tidings.replay import replay
-from tidings.rule_set import RuleSet
+from tidings.rollout.rule_set import RuleSet
+from tidings.wire import decisions
+from tidings.wire.decisions import Decision
+from tidings.wire.events import Event, millis
 
 
 class Tally(msgspec.Struct):
@@ -26,7 +26,7 @@ class Tally(msgspec.Struct):
         endings: (rule, outcome or reason) -> how many decisions.
         outside: rule -> how often it fired for somebody outside its audience.
         mismatches: (rule, what was expected and found) -> how often a rule could not read an event.
-        duplicates / crowded_out: see `tidings.engine.Outcome`.
+        duplicates / crowded_out: see `tidings.deciding.engine.Outcome`.
     """
 
     people: int = 0

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import msgspec
 
-from tidings import identity, intake
+from tidings.deciding import identity
 from tidings.errors import InvalidEventError
-from tidings.events import millis
 from tidings.history.parts import Parts, PartsWriter
 from tidings.history.sources import Unit
+from tidings.ingest import intake
+from tidings.wire.events import millis
 
 MOST_FAULTS = 1000
 """So many broken lines of a piece are told one by one; all of them are counted."""

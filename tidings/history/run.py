@@ -11,13 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-from tidings import intake
 from tidings.errors import TidingsError
-from tidings.events import Event
 from tidings.history import gather
 from tidings.history.gather import Gathered, Window
 from tidings.history.parts import Parts
 from tidings.history.sources import HistoryError, Unit
+from tidings.ingest import intake
+from tidings.wire.events import Event
 
 PART_BYTES = 8 * 2**20
 """About what each process holds in memory at a time, before it is decoded."""
@@ -45,7 +45,7 @@ class Task(Protocol[_Result_co]):
     """What is done with the people of one part, one after another; made anew for each part, in any process."""
 
     def person(self, person: str, history: list[Event]) -> None:
-        """One person and everything that is theirs, as `tidings.replay.replay` takes it."""
+        """One person and everything that is theirs, as `tidings.deciding.replay.replay` takes it."""
 
     def finish(self) -> _Result_co:
         """There are no more people in this part. The result travels between processes, so it should be small."""

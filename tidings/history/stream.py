@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from tidings import intake
 from tidings.errors import InvalidEventError
-from tidings.events import Event
 from tidings.history.gather import BrokenLine, Window
 from tidings.history.sources import Unit
+from tidings.ingest import intake
+from tidings.wire.events import Event
 
 
 def stream(

@@ -6,10 +6,10 @@ from datetime import datetime
 
 import msgspec
 
-from tidings.decisions import PERSON, Decision
 from tidings.local.mailbox import Mailbox
-from tidings.store import LedgerEntry, Store
-from tidings.story_documents import Ending
+from tidings.records.store import LedgerEntry, Store
+from tidings.simulating.story_documents import Ending
+from tidings.wire.decisions import PERSON, Decision
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):

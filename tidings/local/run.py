@@ -21,7 +21,7 @@ from tidings.local.stack import WRITE_KEY, Stack
 from tidings.local.story import SUPPORT, Story
 from tidings.local.supervisor import Child, Supervisor
 from tidings.local.terminal import BOLD, DIM, GREEN, RED, Terminal
-from tidings.store import Store
+from tidings.records.store import Store
 
 DEFAULT_PORT = 8080
 LOOK_SECONDS = 0.2

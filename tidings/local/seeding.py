@@ -5,7 +5,7 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 from tidings.documents import parse_folder
-from tidings.store import RuleRecord, Store
+from tidings.records.store import RuleRecord, Store
 
 
 def seed_rules(store: Store) -> int:

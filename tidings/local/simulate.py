@@ -10,9 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-from tidings import playing
-from tidings.decisions import PERSON
-from tidings.engine import Fault
+from tidings.deciding.engine import Fault
 from tidings.local import inboxes
 from tidings.local.clock_file import ClockFile
 from tidings.local.folder import DataFolder
@@ -24,9 +22,11 @@ from tidings.local.simulation import Simulation
 from tidings.local.stack import WRITE_KEY, Stack
 from tidings.local.supervisor import Supervisor
 from tidings.local.terminal import Terminal
-from tidings.playing import Difference
-from tidings.rule_set import RuleSet
-from tidings.stories import Story
+from tidings.rollout.rule_set import RuleSet
+from tidings.simulating import playing
+from tidings.simulating.playing import Difference
+from tidings.simulating.stories import Story
+from tidings.wire.decisions import PERSON
 
 BACKOFF = (0.05, 0.2)
 """In seconds: what the mailer puts off is asked about again as soon as the story has gone on."""

@@ -13,25 +13,28 @@ from typing import Any
 
 import msgspec
 
-from tidings import identity, intake, ledger, topics
 from tidings.adapters.pubsub import Message, Publisher, pull
-from tidings.bookkeeping import GRACE, News, activity_of_decision, activity_of_event
-from tidings.decisions import Decision
-from tidings.email_events import of_ending
-from tidings.engine import Engine, Fault, Outcome
+from tidings.deciding import identity
+from tidings.deciding.bookkeeping import GRACE, News, activity_of_decision, activity_of_event
+from tidings.deciding.engine import Engine, Fault, Outcome
+from tidings.deciding.state import PersonState
 from tidings.errors import TidingsError
-from tidings.events import Event, instant, millis, receipt
-from tidings.kinds.base import NEVER
+from tidings.feedback.email_events import of_ending
+from tidings.ingest import intake
+from tidings.ingest.tracking import OUR_OWN
 from tidings.local import topology
 from tidings.local.clock_file import ClockFile
 from tidings.local.front_door import ClosedDoorError, FrontDoor
-from tidings.playing import acquainted
-from tidings.rule_set import RuleSet
+from tidings.mailing import ledger
+from tidings.records.store import ConsentRecord, ProfileUpdate, Store
+from tidings.rollout.rule_set import RuleSet
+from tidings.rules.kinds.base import NEVER
 from tidings.settings import Settings
-from tidings.state import PersonState
-from tidings.store import ConsentRecord, ProfileUpdate, Store
-from tidings.stories import Story
-from tidings.tracking import OUR_OWN
+from tidings.simulating.playing import acquainted
+from tidings.simulating.stories import Story
+from tidings.wire import topics
+from tidings.wire.decisions import Decision
+from tidings.wire.events import Event, instant, millis, receipt
 
 PATIENCE_SECONDS = 30.0
 """How long the machinery may take for one step."""
@@ -105,7 +108,7 @@ class Simulation:
             self._give_up_waiting()
 
     def _introduce(self) -> None:
-        """Tell the store whom we know. The engine knows already (`tidings.playing.acquainted`)."""
+        """Tell the store whom we know. The engine knows already (`tidings.simulating.playing.acquainted`)."""
         since = self._story.known_since
         for who, person in self._story.people.items():
             traits = person.known_as(who) | ({"timezone": person.time_zone} if person.time_zone else {})

@@ -12,8 +12,8 @@ from tidings.local.folder import DataFolder
 from tidings.local.mailbox import Mailbox
 from tidings.local.ports import HOST, free_port
 from tidings.local.supervisor import Child, Supervisor
+from tidings.records.store import Store
 from tidings.settings import Settings
-from tidings.store import Store
 
 WRITE_KEY = "local-demo-key"
 

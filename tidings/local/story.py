@@ -10,7 +10,7 @@ import msgspec
 from tidings.errors import StoreError
 from tidings.local.front_door import FrontDoor
 from tidings.local.mailbox import Mailbox
-from tidings.store import LedgerEntry, Store
+from tidings.records.store import LedgerEntry, Store
 
 CONSENT_WORDS = "Write to me about things I looked at and carts I left. One click, and it stops."
 SUPPORT = "support@pebble-and-fern.example"

@@ -7,10 +7,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 
-from tidings.consent import person_digest
+from tidings.permission.consent import person_digest
 from tidings.privacy.export import EVERYTHING
+from tidings.records.store import Store
 from tidings.settings import Settings
-from tidings.store import Store
 
 
 def forgotten(people: Iterable[str], store: Store, settings: Settings) -> dict[datetime, list[str]]:

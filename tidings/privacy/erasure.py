@@ -7,7 +7,8 @@ The order is what makes it safe:
    from it, although the profile that led to the anonymous ids and addresses may be gone by then.
 3. A receipt for each id. From here on decisions that wait in a queue end as `erased`: the mailer asks `erased_at`.
 4. One message for each id tells the pipeline, which clears its state and timers. Before the store, so that little is
-   decided in between. What the pipeline has written when it comes to the message, it deletes (`tidings.bookkeeping`).
+   decided in between. What the pipeline has written when it comes to the message, it deletes
+   (`tidings.deciding.bookkeeping`).
 5. The store lets go of profile, consent, activity, feedback and ledger, of every id.
 6. Dead letters that speak of them go. Last, because until now new ones could come.
 7. Receipts with what was found, and the note goes.
@@ -24,13 +25,13 @@ from typing import NamedTuple
 import msgspec
 from email_validator import EmailNotValidError, validate_email
 
-from tidings import erasure
-from tidings.consent import address_digest, person_digest
+from tidings.deciding import erasure
+from tidings.permission.consent import address_digest, person_digest
 from tidings.privacy.export import EVERYTHING, addresses, receipt_id
 from tidings.privacy.mentions import Mentions
+from tidings.records.store import ERASED, Receipt, Store
 from tidings.settings import Settings
-from tidings.store import ERASED, Receipt, Store
-from tidings.topics import Publisher, Sieve, Sifted
+from tidings.wire.topics import Publisher, Sieve, Sifted
 
 
 class Plan(msgspec.Struct, frozen=True):

@@ -11,17 +11,18 @@ from typing import Any
 
 import msgspec
 
-from tidings import email_events, rule_source
-from tidings.consent import address_digest, person_digest
-from tidings.dead_letter import without_write_key
-from tidings.events import Event, encode, receipt
 from tidings.explaining.archive import history_of, of_person
+from tidings.feedback import email_events
 from tidings.history.gather import Window
 from tidings.history.sources import Unit
+from tidings.permission.consent import address_digest, person_digest
 from tidings.privacy.kept import TABLE
 from tidings.privacy.membership import memberships
+from tidings.records.store import Activity, ConsentRecord, LedgerEntry, Profile, Receipt, Store
+from tidings.rollout import rule_source
 from tidings.settings import Settings
-from tidings.store import Activity, ConsentRecord, LedgerEntry, Profile, Receipt, Store
+from tidings.wire.dead_letter import without_write_key
+from tidings.wire.events import Event, encode, receipt
 
 SCHEMA = "tidings.export.v1"
 

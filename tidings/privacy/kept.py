@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import msgspec
 
-from tidings import retention
+from tidings.records import retention
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):

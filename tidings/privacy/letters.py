@@ -8,13 +8,13 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 
-from tidings import dead_letter
-from tidings.consent import address_digest, person_digest
 from tidings.errors import InvalidEventError
+from tidings.permission.consent import address_digest, person_digest
 from tidings.privacy.mentions import addresses, forms
+from tidings.records.store import ERASED, Store
 from tidings.settings import Settings
-from tidings.store import ERASED, Store
-from tidings.topics import Message
+from tidings.wire import dead_letter
+from tidings.wire.topics import Message
 
 _PREFIXES = {"userid": "u:", "user_id": "u:", "person": ""}
 _FIELD = re.compile(

@@ -5,13 +5,13 @@ from datetime import datetime
 
 import msgspec
 
-from tidings.engine import Engine
-from tidings.events import Event, millis
-from tidings.replay import replay
-from tidings.rule_set import RuleSet
-from tidings.segments import Segment
-from tidings.state import PersonState
-from tidings.store import Profile
+from tidings.deciding.engine import Engine
+from tidings.deciding.replay import replay
+from tidings.deciding.state import PersonState
+from tidings.records.store import Profile
+from tidings.rollout.rule_set import RuleSet
+from tidings.rules.segments import Segment
+from tidings.wire.events import Event, millis
 
 
 class Membership(msgspec.Struct, frozen=True, kw_only=True):

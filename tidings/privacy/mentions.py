@@ -6,8 +6,8 @@ import unicodedata
 from collections.abc import Collection, Iterable, Iterator
 from urllib.parse import unquote
 
-from tidings.consent import address_digest
-from tidings.topics import Message
+from tidings.permission.consent import address_digest
+from tidings.wire.topics import Message
 
 LONG = 6
 """An id of so many characters, one of them a digit or an @, is somebody's wherever it stands. Any other one, such as

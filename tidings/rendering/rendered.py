@@ -53,7 +53,8 @@ def render(template: str, facts: Mapping[str, Any], folder: str = "") -> Rendere
 
     Args:
         template: the name of its folder.
-        facts: plain data (see `tidings.facts`); a name that is not there is a fault, not an empty string. Templates
+        facts: plain data (see `tidings.mailing.facts`); a name that is not there is a fault, not an empty string.
+            Templates
             see `language` besides, the tag of what they are written in.
         folder: where the templates are; empty means those that ship with the package.
 

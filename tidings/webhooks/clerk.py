@@ -12,18 +12,21 @@ from types import MappingProxyType
 import msgspec
 from msgspec.structs import replace
 
-from tidings import dead_letter, email_events, preferences, sending, topics
-from tidings.consent import MARKETING, address_digest
-from tidings.decisions import PERSON
-from tidings.feedback import Feedback
-from tidings.inbound_mail import Inbound
-from tidings.preferences import Change
+from tidings.feedback import email_events
+from tidings.mailing import sending
+from tidings.permission import preferences
+from tidings.permission.consent import MARKETING, address_digest
+from tidings.permission.preferences import Change
+from tidings.records.feedback import Feedback
+from tidings.records.store import LedgerEntry, Store
 from tidings.settings import Settings
-from tidings.store import LedgerEntry, Store
 from tidings.tokens import Unsubscribe, read_unsubscribe
-from tidings.topics import Message, Publisher
 from tidings.webhooks import mailgun, postmark, sendgrid, ses
+from tidings.webhooks.inbound_mail import Inbound
 from tidings.webhooks.reports import Reading, Report
+from tidings.wire import dead_letter, topics
+from tidings.wire.decisions import PERSON
+from tidings.wire.topics import Message, Publisher
 
 STEP = "hooks"
 """Under which dead letters are kept: `unknown_send`, `unreadable`, `unknown_mail`."""

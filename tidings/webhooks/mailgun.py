@@ -12,9 +12,9 @@ from datetime import datetime
 
 import msgspec
 
-from tidings.bounces import Verdict, classify, status_in
-from tidings.feedback import Agent, FeedbackKind, Origin
-from tidings.mail import SEND_ID
+from tidings.feedback.bounces import Verdict, classify, status_in
+from tidings.mailing.mail import SEND_ID
+from tidings.records.feedback import Agent, FeedbackKind, Origin
 from tidings.webhooks.reports import ForgedError, Reading, Report, check_age, decode, from_epoch, ignoring, join
 
 _KINDS: Mapping[str, FeedbackKind] = {

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 import msgspec
 
-from tidings.bounces import Verdict, classify, status_in
-from tidings.feedback import FeedbackKind, Origin
-from tidings.mail import SEND_ID
+from tidings.feedback.bounces import Verdict, classify, status_in
+from tidings.mailing.mail import SEND_ID
+from tidings.records.feedback import FeedbackKind, Origin
 from tidings.webhooks.reports import Reading, Report, check_basic, decode, from_iso, ignoring, join
 
 _TYPES: Mapping[str, tuple[FeedbackKind, Verdict | None]] = {

@@ -11,9 +11,9 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from tidings.bounces import Verdict
 from tidings.errors import InvalidEventError, TidingsError
-from tidings.feedback import Agent, Feedback, FeedbackKind, Origin
+from tidings.feedback.bounces import Verdict
+from tidings.records.feedback import Agent, Feedback, FeedbackKind, Origin
 
 AGE = timedelta(hours=25)
 """How old a signed request may be. Providers try for up to a day, some under the signature of the first time."""

@@ -16,10 +16,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from tidings.bounces import Verdict, classify, status_in
 from tidings.errors import InvalidEventError
-from tidings.feedback import FeedbackKind, Origin
-from tidings.mail import SEND_ID
+from tidings.feedback.bounces import Verdict, classify, status_in
+from tidings.mailing.mail import SEND_ID
+from tidings.records.feedback import FeedbackKind, Origin
 from tidings.settings import SettingsError
 from tidings.webhooks.reports import (
     ForgedError,

@@ -16,10 +16,10 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 
-from tidings.bounces import Verdict, classify, status_in
 from tidings.errors import InvalidEventError
-from tidings.feedback import FeedbackKind, Origin
-from tidings.mail import SEND_ID
+from tidings.feedback.bounces import Verdict, classify, status_in
+from tidings.mailing.mail import SEND_ID
+from tidings.records.feedback import FeedbackKind, Origin
 from tidings.settings import SettingsError
 from tidings.webhooks.reports import (
     ForgedError,

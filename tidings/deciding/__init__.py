@@ -1,0 +1,1 @@
+"""The engine: events and time in, decisions out. No clock, no network, no Beam."""

@@ -1,0 +1,1 @@
+"""What comes back about mail, and what it means: opens, clicks, bounces, as events of their person."""

@@ -1,0 +1,1 @@
+"""Stories, and the engine that plays them."""

@@ -1,0 +1,1 @@
+"""What travels over Pub/Sub: events, decisions and dead letters, each with its attributes."""
