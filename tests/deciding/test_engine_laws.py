@@ -1,19 +1,24 @@
 """Laws that hold for every history, found by Hypothesis rather than by example."""
 
-from collections import Counter
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.laws import (
+    MINUTE,
+    START,
+    UNTIL,
+    assert_a_batch_equals_one_by_one,
+    assert_a_state_survives_being_written_down,
+    assert_live_decides_what_a_replay_decides,
+    assert_repeats_change_nothing,
+    live,
+    what_fired,
+)
 from tests.people import a_rule, an_engine, an_event
-from tidings.deciding import state as states
 from tidings.deciding.replay import replay
 from tidings.deciding.state import PersonState
 from tidings.rules.kinds.base import LATENESS
 from tidings.wire.events import instant, millis
-
-START = 1_772_400_000_000
-MINUTE = 60_000
 
 RULES = [
     a_rule(
@@ -66,42 +71,9 @@ def histories(draw, longest_delay=LATENESS, names=("View", "Add", "Order", "Leav
     return events
 
 
-def live(engine, events, *, watermark_lags=0, until=START + 48 * 60 * MINUTE):
-    """As Beam runs it: events one by one in the given order, timers only when the watermark allows."""
-    state, decisions = PersonState("u:ann"), []
-    for position, event in enumerate(events):
-        raw = states.encode(state)
-        state = states.decode(raw)
-        decisions += engine.feed(state, [event], millis(event.received_at)).decisions
-        coming = [millis(one.received_at) for one in events[position + 1 :]]
-        watermark = min(coming, default=START) - watermark_lags
-        while coming and state.wake_at <= watermark:
-            decisions += engine.wake(state, state.wake_at).decisions
-    while state.wake_at <= until:
-        decisions += engine.wake(state, state.wake_at).decisions
-    return decisions
-
-
-def what_fired(decisions):
-    """How often each rule fired for each key, which the order of arrival must not change."""
-    return Counter((one.rule_id, one.entry_key) for one in decisions)
-
-
 def sends_of_absence(decisions):
     """The very sends of the rules that wait for the watermark: those are equal to the last byte."""
     return {(one.send_id, one.evidence, one.due_at) for one in decisions if one.rule_id.startswith("cart")}
-
-
-def assert_repeats_change_nothing(engine, events, data, until):
-    """Of up to ten events that come twice, everything is decided as if they had come once, and they are counted."""
-    repeats = data.draw(st.lists(st.sampled_from(events), max_size=10)) if events else []
-    once = replay(engine, "u:ann", events, until)
-    twice = replay(engine, "u:ann", [*events, *repeats], until)
-    assert twice.decisions == once.decisions
-    assert twice.duplicates == len(repeats)
-
-
-UNTIL = START + 48 * 60 * MINUTE
 
 
 @settings(max_examples=300, deadline=None)
@@ -131,35 +103,25 @@ def test_a_backlog_changes_nothing_that_finally_fires(events, data):
 @settings(max_examples=300, deadline=None)
 @given(histories())
 def test_live_and_replay_decide_the_same(events):
-    in_order = sorted(events, key=lambda one: (one.received_at, one.message_id))
-    assert live(ENGINE, in_order) == replay(ENGINE, "u:ann", events, UNTIL).decisions
+    assert_live_decides_what_a_replay_decides(ENGINE, events)
 
 
 @settings(max_examples=200, deadline=None)
 @given(histories())
 def test_feeding_a_batch_equals_feeding_one_by_one(events):
-    batch, single = PersonState("u:ann"), PersonState("u:ann")
-    now = max((millis(one.received_at) for one in events), default=START)
-    together = ENGINE.feed(batch, events, now)
-    apart = [decision for event in events for decision in ENGINE.feed(single, [event], now).decisions]
-    assert list(together.decisions) == apart
-    assert batch == single
+    assert_a_batch_equals_one_by_one(ENGINE, events)
 
 
 @settings(max_examples=200, deadline=None)
 @given(histories(), st.data())
 def test_duplicates_change_nothing(events, data):
-    assert_repeats_change_nothing(ENGINE, events, data, UNTIL)
+    assert_repeats_change_nothing(ENGINE, events, data)
 
 
 @settings(max_examples=200, deadline=None)
 @given(histories())
 def test_a_state_survives_being_written_down(events):
-    state = PersonState("u:ann")
-    for event in events:
-        ENGINE.feed(state, [event], millis(event.received_at))
-        again = states.decode(states.encode(state))
-        assert again == state
+    assert_a_state_survives_being_written_down(ENGINE, events)
 
 
 @settings(max_examples=200, deadline=None)

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.deciding import test_engine_laws as engine_laws
-from tests.deciding.test_engine_laws import ENGINE, MINUTE, START, UNTIL, what_fired
+from tests.deciding.test_engine_laws import ENGINE
+from tests.laws import MINUTE, START, UNTIL, what_fired
 from tests.people import a_rule, an_engine, an_event
 from tidings.deciding import identity
 from tidings.deciding import state as states

@@ -2,7 +2,6 @@
 
 from hypothesis import given, settings
 
-from tests.deciding.test_engine_laws import what_fired
 from tests.deciding.test_identity_laws import (
     by_rule,
     joined,
@@ -11,6 +10,7 @@ from tests.deciding.test_identity_laws import (
     of_several_ids,
     what_was_said,
 )
+from tests.laws import what_fired
 from tests.people import a_rule, an_engine
 from tests.rules import test_kind_laws as kinds
 from tests.rules import test_segment_laws as segments

@@ -3,19 +3,13 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.deciding.test_engine_laws import (
-    LATENESS,
-    MINUTE,
-    START,
-    assert_repeats_change_nothing,
-    histories,
-    live,
-)
+from tests.deciding.test_engine_laws import histories
+from tests.laws import MINUTE, UNTIL, assert_repeats_change_nothing, live
 from tests.people import a_rule, an_engine
 from tidings.deciding.replay import replay
+from tidings.rules.kinds.base import LATENESS
 from tidings.wire.events import millis
 
-UNTIL = START + 48 * 60 * MINUTE
 STEPS = [
     {"send": "one"},
     {"wait": "20m"},
@@ -83,7 +77,7 @@ def test_no_send_goes_out_after_what_ends_its_run(events):
 @settings(max_examples=200, deadline=None)
 @given(histories(), st.data())
 def test_duplicates_change_nothing(events, data):
-    assert_repeats_change_nothing(ENGINE, events, data, UNTIL)
+    assert_repeats_change_nothing(ENGINE, events, data)
 
 
 @settings(max_examples=200, deadline=None)

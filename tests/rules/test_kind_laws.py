@@ -10,9 +10,18 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.deciding.test_engine_laws import MINUTE, START, UNTIL, assert_repeats_change_nothing, live, what_fired
+from tests.laws import (
+    MINUTE,
+    START,
+    UNTIL,
+    assert_a_batch_equals_one_by_one,
+    assert_a_state_survives_being_written_down,
+    assert_live_decides_what_a_replay_decides,
+    assert_repeats_change_nothing,
+    live,
+    what_fired,
+)
 from tests.people import a_rule, an_engine, an_event
-from tidings.deciding import state as states
 from tidings.deciding.replay import replay
 from tidings.deciding.state import PersonState
 from tidings.rules.kinds.base import LATENESS
@@ -125,34 +134,25 @@ def test_a_backlog_changes_nothing_that_fires_at_the_end_of_something(events, da
 @settings(max_examples=300, deadline=None)
 @given(histories())
 def test_live_and_replay_decide_the_same(events):
-    in_order = sorted(events, key=lambda one: (one.received_at, one.message_id))
-    assert live(ENGINE, in_order) == replay(ENGINE, "u:ann", events, UNTIL).decisions
+    assert_live_decides_what_a_replay_decides(ENGINE, events)
 
 
 @settings(max_examples=200, deadline=None)
 @given(histories())
 def test_feeding_a_batch_equals_feeding_one_by_one(events):
-    batch, single = PersonState("u:ann"), PersonState("u:ann")
-    now = max((millis(one.received_at) for one in events), default=START)
-    together = ENGINE.feed(batch, events, now)
-    apart = [decision for event in events for decision in ENGINE.feed(single, [event], now).decisions]
-    assert list(together.decisions) == apart
-    assert batch == single
+    assert_a_batch_equals_one_by_one(ENGINE, events)
 
 
 @settings(max_examples=200, deadline=None)
 @given(histories(), st.data())
 def test_duplicates_change_nothing(events, data):
-    assert_repeats_change_nothing(ENGINE, events, data, UNTIL)
+    assert_repeats_change_nothing(ENGINE, events, data)
 
 
 @settings(max_examples=200, deadline=None)
 @given(histories())
 def test_a_state_survives_being_written_down(events):
-    state = PersonState("u:ann")
-    for event in events:
-        ENGINE.feed(state, [event], millis(event.received_at))
-        assert states.decode(states.encode(state)) == state
+    assert_a_state_survives_being_written_down(ENGINE, events)
 
 
 @settings(max_examples=300, deadline=None)

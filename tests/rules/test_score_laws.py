@@ -5,11 +5,20 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.deciding.test_engine_laws import LATENESS, MINUTE, START, UNTIL, assert_repeats_change_nothing, live
+from tests.laws import (
+    MINUTE,
+    START,
+    UNTIL,
+    assert_a_batch_equals_one_by_one,
+    assert_live_decides_what_a_replay_decides,
+    assert_repeats_change_nothing,
+    live,
+)
 from tests.people import a_rule, an_engine, an_event
 from tidings.deciding import state as states
 from tidings.deciding.replay import replay
 from tidings.deciding.state import PersonState
+from tidings.rules.kinds.base import LATENESS
 from tidings.wire.events import instant, millis
 
 HOUR = 60 * MINUTE
@@ -142,25 +151,19 @@ def test_a_score_fires_exactly_when_a_recount_says_that_it_rises(events):
 @settings(max_examples=200, deadline=None)
 @given(histories())
 def test_live_and_replay_decide_the_same(events):
-    in_order = sorted(events, key=lambda one: (one.received_at, one.message_id))
-    assert live(ENGINE, in_order) == replay(ENGINE, "u:ann", events, UNTIL).decisions
+    assert_live_decides_what_a_replay_decides(ENGINE, events)
 
 
 @settings(max_examples=200, deadline=None)
 @given(histories())
 def test_feeding_a_batch_equals_feeding_one_by_one(events):
-    batch, single = PersonState("u:ann"), PersonState("u:ann")
-    now = max((millis(one.received_at) for one in events), default=START)
-    together = ENGINE.feed(batch, events, now)
-    apart = [decision for event in events for decision in ENGINE.feed(single, [event], now).decisions]
-    assert list(together.decisions) == apart
-    assert batch == single
+    assert_a_batch_equals_one_by_one(ENGINE, events)
 
 
 @settings(max_examples=200, deadline=None)
 @given(histories(), st.data())
 def test_duplicates_change_nothing(events, data):
-    assert_repeats_change_nothing(ENGINE, events, data, UNTIL)
+    assert_repeats_change_nothing(ENGINE, events, data)
 
 
 @settings(max_examples=200, deadline=None)
