@@ -1,7 +1,8 @@
 """What could not be used, and is kept for seven days: how much of it and why; put it back, or throw it away."""
 
 import argparse
-from importlib import import_module
+
+from tidings.commands import subcommands
 
 SUBCOMMANDS: dict[str, str] = {
     "list": "how many of which kind, and the newest of them",
@@ -14,20 +15,9 @@ SUBCOMMANDS: dict[str, str] = {
 
 def parser() -> argparse.ArgumentParser:
     """The name of a subcommand; the rest is for its own parser."""
-    table = "\n".join(f"  {name:<10} {about}" for name, about in SUBCOMMANDS.items())
-    frame = argparse.ArgumentParser(
-        prog="tidings dead-letters",
-        description=f"{__doc__}\n\nsubcommands:\n{table}",
-        epilog="example:\n  tidings dead-letters list\n\n"
-        "`tidings dead-letters SUBCOMMAND --help` has the options of each.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    frame.add_argument("subcommand", choices=SUBCOMMANDS, metavar="SUBCOMMAND", help="one of the above")
-    frame.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
-    return frame
+    return subcommands.parser("dead-letters", __doc__, SUBCOMMANDS, "tidings dead-letters list")
 
 
 def run(options: argparse.Namespace) -> int:
     """Hand over to the subcommand; returns its exit code."""
-    module = import_module(f"tidings.commands.dead_letters_{options.subcommand}")
-    return int(module.run(module.parser().parse_args(options.rest)))
+    return subcommands.run("dead-letters", options)

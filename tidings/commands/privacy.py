@@ -1,7 +1,8 @@
 """The rights of people over their data: a copy of it, its end, and the list of addresses that are never mailed."""
 
 import argparse
-from importlib import import_module
+
+from tidings.commands import subcommands
 
 SUBCOMMANDS: dict[str, str] = {
     "export": "everything that is kept about somebody, as one JSON file",
@@ -18,20 +19,9 @@ SUBCOMMANDS: dict[str, str] = {
 
 def parser() -> argparse.ArgumentParser:
     """The name of a subcommand; the rest is for its own parser."""
-    table = "\n".join(f"  {name:<10} {about}" for name, about in SUBCOMMANDS.items())
-    frame = argparse.ArgumentParser(
-        prog="tidings privacy",
-        description=f"{__doc__}\n\nsubcommands:\n{table}",
-        epilog="example:\n  tidings privacy export --person u:123\n\n"
-        "`tidings privacy SUBCOMMAND --help` has the options of each.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    frame.add_argument("subcommand", choices=SUBCOMMANDS, metavar="SUBCOMMAND", help="one of the above")
-    frame.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
-    return frame
+    return subcommands.parser("privacy", __doc__, SUBCOMMANDS, "tidings privacy export --person u:123")
 
 
 def run(options: argparse.Namespace) -> int:
     """Hand over to the subcommand; returns its exit code."""
-    module = import_module(f"tidings.commands.privacy_{options.subcommand}")
-    return int(module.run(module.parser().parse_args(options.rest)))
+    return subcommands.run("privacy", options)

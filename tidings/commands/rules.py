@@ -1,7 +1,8 @@
 """Rules as code: YAML files in a repository against the documents in a store."""
 
 import argparse
-from importlib import import_module
+
+from tidings.commands import subcommands
 
 SUBCOMMANDS: dict[str, str] = {
     "test": "play the stories beside the rules",
@@ -21,19 +22,9 @@ Its `parser()` returns the `ArgumentParser` of `tidings rules <name>`, whose des
 
 def parser() -> argparse.ArgumentParser:
     """The name of a subcommand; the rest is for its own parser."""
-    table = "\n".join(f"  {name:<10} {about}" for name, about in SUBCOMMANDS.items())
-    frame = argparse.ArgumentParser(
-        prog="tidings rules",
-        description=f"{__doc__}\n\nsubcommands:\n{table}",
-        epilog="example:\n  tidings rules check rules\n\n`tidings rules SUBCOMMAND --help` has the options of each.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    frame.add_argument("subcommand", choices=SUBCOMMANDS, metavar="SUBCOMMAND", help="one of the above")
-    frame.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
-    return frame
+    return subcommands.parser("rules", __doc__, SUBCOMMANDS, "tidings rules check rules")
 
 
 def run(options: argparse.Namespace) -> int:
     """Hand over to the subcommand; returns its exit code."""
-    module = import_module(f"tidings.commands.rules_{options.subcommand}")
-    return int(module.run(module.parser().parse_args(options.rest)))
+    return subcommands.run("rules", options)
