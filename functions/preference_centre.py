@@ -28,7 +28,7 @@ from tidings.permission.consent import MARKETING, SALE_AND_SHARING, TRACKING, ad
 from tidings.permission.preferences import Change
 from tidings.records.store import ConsentRecord, Profile, Suppression
 from tidings.tokens import Preferences, read_preferences
-from tidings.wire import topics
+from tidings.wire import events, topics
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +135,7 @@ class PreferenceCentre(LinkPages):
         hour = int(now.timestamp() // ASK_AGAIN.total_seconds())
         digest = hashlib.blake2b(msgspec.json.encode((link.person, what, hour)), digest_size=16).hexdigest()
         said = {"what": what, "email_id": link.send_id, "source": "preferences_page"}
-        event = preferences.track(f"data-{digest}", "Data Requested", link.person, said, now)
+        event = events.track(f"data-{digest}", "Data Requested", link.person, said, now)
         self._publisher.publish(self._settings.events_topic, [topics.of_event(event)])
         log.info("Data was asked for", extra={"labels": {"what": what}})
         where = self._masked(profile)

@@ -18,7 +18,7 @@ from tidings.permission.consent import MARKETING
 from tidings.records.feedback import Agent, Feedback, FeedbackKind
 from tidings.records.store import LedgerEntry
 from tidings.wire.decisions import PERSON
-from tidings.wire.events import Event
+from tidings.wire.events import Event, track
 
 SENT, SUPPRESSED = "Email Sent", "Email Suppressed"
 
@@ -60,7 +60,7 @@ def of_feedback(feedback: Feedback, entry: LedgerEntry | None, received_at: date
     said = _of_mail(feedback.send_id, entry) | _of_kind(feedback, entry)
     told = (feedback.person, feedback.feedback_id)
     digest = hashlib.blake2b(msgspec.json.encode(told), digest_size=16).hexdigest()
-    return _event(f"feedback-{digest}", name, feedback.person, said, feedback.at, received_at)
+    return track(f"feedback-{digest}", name, feedback.person, said, feedback.at, received_at)
 
 
 def of_ending(entry: LedgerEntry) -> Event | None:
@@ -74,7 +74,7 @@ def of_ending(entry: LedgerEntry) -> Event | None:
         return None
     said = _of_mail(entry.send_id, entry) | {"reason": entry.reason}
     message_id = f"{entry.status}-{entry.send_id}"
-    return _event(message_id, name, entry.decision.person, said, entry.updated_at, entry.updated_at)
+    return track(message_id, name, entry.decision.person, said, entry.updated_at, entry.updated_at)
 
 
 def _of_mail(send_id: str, entry: LedgerEntry | None) -> dict[str, Any]:
@@ -106,20 +106,3 @@ def _of_kind(feedback: Feedback, entry: LedgerEntry | None) -> dict[str, Any]:
             return {"category": detail.get("category") or MARKETING, "source": feedback.source}
         case _:
             return {}
-
-
-def _event(
-    message_id: str, name: str, person: str, said: Mapping[str, Any], at: datetime, received_at: datetime
-) -> Event:
-    kind, _, identity = person.partition(":")
-    properties = {name: value for name, value in said.items() if value not in (None, "")}
-    return Event(
-        message_id=message_id,
-        type="track",
-        event=name,
-        user_id=identity if kind == "u" else None,
-        anonymous_id=identity if kind == "a" else None,
-        timestamp=at,
-        received_at=max(at, received_at),
-        properties=msgspec.Raw(msgspec.json.encode(properties)),
-    )

@@ -11,7 +11,7 @@ try finds the note and tells it.
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -21,7 +21,7 @@ from tidings.records.feedback import Origin
 from tidings.records.store import ConsentAction, ConsentRecord, Store
 from tidings.tokens import Confirmation, Preferences, Unsubscribe
 from tidings.wire import topics
-from tidings.wire.events import Event
+from tidings.wire.events import Event, track
 from tidings.wire.topics import Publisher
 
 Link = Unsubscribe | Preferences | Confirmation
@@ -199,21 +199,6 @@ def _event(record: ConsentRecord, send_id: str, store: Store) -> Event:
         person=record.person,
         properties=properties,
         at=record.at,
-    )
-
-
-def track(message_id: str, name: str, person: str, properties: dict[str, Any], at: datetime) -> Event:
-    """What a person did on one of our pages, as an event; properties that are empty are left out."""
-    kind, _, identity = person.partition(":")
-    return Event(
-        message_id=message_id,
-        type="track",
-        event=name,
-        user_id=identity if kind == "u" else None,
-        anonymous_id=identity if kind == "a" else None,
-        timestamp=at,
-        received_at=at,
-        properties=msgspec.Raw(msgspec.json.encode({name: value for name, value in properties.items() if value})),
     )
 
 

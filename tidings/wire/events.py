@@ -5,6 +5,7 @@ stay undecoded bytes until a rule asks for them, because most rules look at the 
 Source of the fields: https://segment.com/docs/connections/spec/common/
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
@@ -114,6 +115,38 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defa
 def person_key(user_id: str | None, anonymous_id: str | None) -> str:
     """See `Event.person`."""
     return f"u:{user_id}" if user_id else f"a:{anonymous_id}"
+
+
+def track(
+    message_id: str,
+    name: str,
+    person: str,
+    properties: Mapping[str, Any],
+    at: datetime,
+    received_at: datetime | None = None,
+) -> Event:
+    """A track event that we tell ourselves; properties that are empty are left out.
+
+    Args:
+        message_id: derived from what it tells, so that telling it again counts once.
+        name: what happened.
+        person: as `Event.person`.
+        properties: None and empty text are left out.
+        at: when it happened.
+        received_at: when we heard of it, if that was later.
+    """
+    kind, _, identity = person.partition(":")
+    said = {name: value for name, value in properties.items() if value not in (None, "")}
+    return Event(
+        message_id=message_id,
+        type="track",
+        event=name,
+        user_id=identity if kind == "u" else None,
+        anonymous_id=identity if kind == "a" else None,
+        timestamp=at,
+        received_at=max(at, received_at or at),
+        properties=msgspec.Raw(msgspec.json.encode(said)),
+    )
 
 
 def millis(instant: datetime) -> int:
